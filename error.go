@@ -30,6 +30,7 @@ type Error struct {
 
 	private bool
 	cause   error
+	detail  error // printed behind the message where details are on
 }
 
 // Errorf returns an *[Error] for the client, of the class HubException. A cause given with %w is kept for errors.Is and for
@@ -66,7 +67,11 @@ func Describe(base string, err error, details bool) string {
 		if e.private && !details {
 			return base
 		}
-		return base + " " + e.class() + ": " + e.Message
+		text := base + " " + e.class() + ": " + e.Message
+		if details && e.detail != nil {
+			text = Describe(text, e.detail, true)
+		}
+		return text
 	}
 	if !details || err == nil {
 		return base
@@ -109,7 +114,11 @@ var (
 		Message: "Error binding arguments. Make sure that the types of the provided values match the types of the hub method being invoked."}
 	errCanceled   = &Error{Class: "TaskCanceledException", private: true, Message: "A task was canceled."}
 	errConnection = &Error{Class: "OperationCanceledException", private: true, Message: "The underlying connection was closed."}
-	errServerGone = &Error{Message: "Invocation canceled by the server."}
+)
+
+const (
+	errServerGone = "Invocation canceled by the server."
+	errNoResult   = "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown."
 	errItem       = "Failed to bind Stream message."
 )
 
@@ -126,6 +135,6 @@ func errStreamInUse(id string) error {
 	return &Error{Message: fmt.Sprintf("Stream ID '%s' is already in use.", id)}
 }
 
-func errResult(cause error) error {
-	return &Error{Message: "Error trying to deserialize result. " + cause.Error(), cause: cause}
+func errResult(typeName string, cause error) error {
+	return &Error{Message: fmt.Sprintf("Error trying to deserialize result to %s. %s", typeName, cause), cause: cause}
 }

@@ -126,6 +126,10 @@ type Hub struct {
 
 	encMu     sync.RWMutex
 	encodings []*encoding
+	protocols []Protocol
+
+	chainOnce sync.Once
+	chained   HandlerFunc
 
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -187,7 +191,7 @@ func (h *Hub) OnConnected(f func(ctx context.Context) error) {
 }
 
 // OnDisconnected sets what runs when a connection that OnConnected has accepted is gone. The caller is in the context, still
-// in its groups; the context has already ended. err is nil for an ordinary end: closed by the client, by [Caller.Abort], by the
+// in its groups; the context has its values but does not end with the connection. err is nil for an ordinary end: closed by the client, by [Caller.Abort], by the
 // transport or by a shutdown.
 func (h *Hub) OnDisconnected(f func(ctx context.Context, err error)) {
 	h.registering("OnDisconnected")

@@ -1,0 +1,326 @@
+package hubbub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Receive takes one message of the peer, size bytes long. Calls start in their order as permits are free and run beside the
+// reading; a call that finds too many before it, or an item whose stream is full, makes Receive wait, and so the peer. An
+// error means that the peer broke the protocol: the dialect ends the connection with it.
+func (l *Link) Receive(m Message, size int) error {
+	l.hub.count.received.Add(1)
+	switch m := m.(type) {
+	case *Invocation:
+		return l.invocation(m, size)
+	case *StreamItem:
+		l.item(m)
+	case *Completion:
+		return l.completion(m)
+	case *CancelInvocation:
+		l.mu.Lock()
+		c := l.active[m.InvocationID]
+		l.mu.Unlock()
+		if c != nil {
+			c.cancel()
+		}
+	}
+	return nil
+}
+
+// invocation queues a call.
+func (l *Link) invocation(in *Invocation, size int) error {
+	m := l.hub.find(in.Target)
+	if m == nil {
+		l.refuse(in, Describe(fmt.Sprintf(textInvoke, in.Target), errNoMethod, false))
+		return nil
+	}
+	in.method = m
+	c := l.newCall(in, m, size)
+	c.plain = !in.Stream && len(in.StreamIDs) == 0
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return nil
+	}
+	if text := l.admit(c); text != "" {
+		l.mu.Unlock()
+		l.refuse(in, text)
+		return nil
+	}
+	l.pending = append(l.pending, c)
+	l.bytes += size
+	l.pump()
+	for !l.ended && (len(l.pending) >= l.hub.opts.MaximumPendingInvocations || l.bytes >= l.hub.opts.MaximumPendingBytes) {
+		if l.space == nil {
+			l.space = make(chan struct{})
+		}
+		space := l.space
+		l.mu.Unlock()
+		<-space
+		l.mu.Lock()
+	}
+	l.mu.Unlock()
+	return nil
+}
+
+// admit registers the ids of a call, or says why it must not run. It needs l.mu.
+func (l *Link) admit(c *call) string {
+	in := c.in
+	if in.ID != "" && l.active[in.ID] != nil {
+		return fmt.Sprintf(textInUse, in.ID)
+	}
+	unexpected := fmt.Sprintf(textUnexpected, c.m.name)
+	if !c.plain && l.streams >= l.hub.opts.MaximumStreamsPerClient {
+		return Describe(unexpected, Errorf("The connection has %d calls with streams running, the limit.", l.streams), false)
+	}
+	if len(in.StreamIDs) > maximumUploads {
+		return Describe(unexpected, errStreamCount(len(in.StreamIDs), c.m.sig.uploads), false)
+	}
+	for i, id := range in.StreamIDs {
+		if l.uploads[id] != nil {
+			l.forget(c, in.StreamIDs[:i])
+			return Describe(unexpected, errStreamInUse(id), false)
+		}
+		u := newUpload(l.hub.opts.StreamBufferCapacity)
+		if l.uploads == nil {
+			l.uploads = make(map[string]*upload)
+		}
+		l.uploads[id] = u
+		c.uploads = append(c.uploads, u)
+	}
+	if in.ID != "" {
+		if l.active == nil {
+			l.active = make(map[string]*call)
+		}
+		l.active[in.ID] = c
+	}
+	if !c.plain {
+		l.streams++
+		l.hub.count.streams.Add(1)
+	}
+	return ""
+}
+
+// forget ends the streams that a call was receiving. It needs l.mu.
+func (l *Link) forget(c *call, ids []string) {
+	for _, u := range c.uploads {
+		u.stop()
+	}
+	for _, id := range ids {
+		delete(l.uploads, id)
+	}
+}
+
+// pump starts what may start, in order. It needs l.mu.
+func (l *Link) pump() {
+	for c := l.next(); c != nil; c = l.next() {
+		go l.work(c)
+	}
+}
+
+// next takes the first call off the queue if it may start now. It needs l.mu.
+func (l *Link) next() *call {
+	if !l.ready || len(l.pending) == 0 {
+		return nil
+	}
+	c := l.pending[0]
+	if c.plain && l.running >= l.hub.opts.MaximumParallelInvocationsPerClient {
+		return nil
+	}
+	l.pending[0] = nil
+	l.pending = l.pending[1:]
+	l.bytes -= c.size
+	if len(l.pending) == 0 {
+		l.pending = nil
+	}
+	if c.plain {
+		l.running++
+	}
+	l.wakeReceiver()
+	return c
+}
+
+// wakeReceiver lets a Receive go on that waits for room. It needs l.mu.
+func (l *Link) wakeReceiver() {
+	if l.space != nil {
+		close(l.space)
+		l.space = nil
+	}
+}
+
+// work runs a call and those behind it that its permit lets through.
+func (l *Link) work(c *call) {
+	for c != nil {
+		l.run(c)
+		l.mu.Lock()
+		if c.plain && !c.released {
+			l.running--
+		}
+		if !c.plain {
+			l.streams--
+			l.hub.count.streams.Add(-1)
+		}
+		c = l.next()
+		l.pump()
+		l.mu.Unlock()
+	}
+}
+
+// run executes one call and answers it.
+func (l *Link) run(c *call) {
+	if c.event != nil {
+		if err := c.event(c); err != nil {
+			l.hub.opts.Logger.Error("OnAuthenticationRefreshed failed", "hub", l.hub.name, "connection", l.id, "error", err)
+		}
+		c.close()
+		return
+	}
+	l.hub.count.invocations.Add(1)
+	result, text := l.execute(c)
+	if text == "" && c.m.sig.streams {
+		text = l.stream(c, result.(seqResult))
+		result = nil
+	}
+	l.mu.Lock()
+	if c.in.ID != "" {
+		delete(l.active, c.in.ID)
+	}
+	l.forget(c, c.in.StreamIDs)
+	l.mu.Unlock()
+	c.close()
+	if text != "" {
+		l.refuse(c.in, text)
+		return
+	}
+	if c.in.ID == "" {
+		return
+	}
+	done := &Completion{InvocationID: c.in.ID}
+	if !c.m.sig.streams {
+		done.HasResult, done.Result = true, ValueOf(result)
+	}
+	if err := l.write(l.ctx, done); err != nil && !gone(err) {
+		l.failed(c, err)
+		l.refuse(c.in, Describe(fmt.Sprintf(textUnexpected, c.m.name), err, l.hub.opts.EnableDetailedErrors))
+	}
+}
+
+// execute binds, authorises and runs the method. text is the error for the client, "" if there is none.
+func (l *Link) execute(c *call) (result any, text string) {
+	in, m, details := c.in, c.m, l.hub.opts.EnableDetailedErrors
+	if err := l.bind(c); err != nil {
+		return nil, Describe(fmt.Sprintf(textInvoke, m.name), err, details)
+	}
+	for _, rule := range m.rules {
+		if !rule(c, c.caller.user, in) {
+			return nil, fmt.Sprintf(textUnauthorized, m.name)
+		}
+	}
+	switch {
+	case in.Stream && !m.sig.streams:
+		return nil, fmt.Sprintf(textNotStreaming, m.name)
+	case !in.Stream && m.sig.streams:
+		return nil, fmt.Sprintf(textStreaming, m.name)
+	}
+	unexpected := fmt.Sprintf
+	if m.sig.args >= 0 && len(in.StreamIDs) != m.sig.uploads {
+		return nil, Describe(unexpected(textUnexpected, m.name), errStreamCount(len(in.StreamIDs), m.sig.uploads), details)
+	}
+	err := error(errCanceled)
+	if !c.canceled() {
+		result, err = l.invokeMethod(c)
+	}
+	if err != nil {
+		if c.canceled() && errors.Is(err, context.Canceled) {
+			err = errCanceled
+		}
+		if m.sig.streams && err == error(errCanceled) {
+			return Seq[any](func(func(any, error) bool) {}), ""
+		}
+		l.failed(c, err)
+		return nil, Describe(unexpected(textUnexpected, m.name), err, details)
+	}
+	if m.sig.streams {
+		if s, ok := result.(seqResult); !ok || s.empty() {
+			return nil, fmt.Sprintf(textNoStream, m.name)
+		}
+	}
+	return result, ""
+}
+
+// bind decodes the arguments of a call for its method.
+func (l *Link) bind(c *call) error {
+	in, sig := c.in, c.m.sig
+	if err := in.Args.Err(); err != nil {
+		return err
+	}
+	if sig.args >= 0 && in.Args.Len() != sig.args {
+		return errArgCount(in.Args.Len(), sig.args)
+	}
+	uploads := c.uploads
+	for len(uploads) < sig.uploads {
+		uploads = append(uploads, nil) // refused later, with the sentence of the stream count
+	}
+	b, err := c.m.bind(in, uploads)
+	if err != nil {
+		l.hub.opts.Logger.Debug("argument does not bind", "hub", l.hub.name, "method", c.m.name, "connection", l.id, "error", err)
+		return errBinding
+	}
+	in.bound = b
+	return nil
+}
+
+func (l *Link) invokeMethod(c *call) (result any, err error) {
+	defer l.hub.recovered(&err)
+	return l.hub.handler()(c, c.in)
+}
+
+// handler is the filter chain, built at the first call.
+func (h *Hub) handler() HandlerFunc {
+	h.chainOnce.Do(func() { h.chained = h.chain() })
+	return h.chained
+}
+
+func (l *Link) failed(c *call, err error) {
+	if e, ok := errors.AsType[*Error](err); ok && !e.private {
+		l.hub.opts.Logger.Debug("call refused", "hub", l.hub.name, "method", c.m.name, "connection", l.id, "error", err)
+		return
+	}
+	if c.canceled() {
+		return
+	}
+	l.hub.opts.Logger.Error("call failed", "hub", l.hub.name, "method", c.m.name, "connection", l.id, "error", err)
+}
+
+// refuse answers a call with an error, or only counts it if no answer is wanted.
+func (l *Link) refuse(in *Invocation, text string) {
+	l.hub.count.failed.Add(1)
+	if in.ID == "" {
+		l.hub.opts.Logger.Debug("send failed", "hub", l.hub.name, "target", in.Target, "connection", l.id, "error", text)
+		return
+	}
+	_ = l.write(l.ctx, &Completion{InvocationID: in.ID, Error: text})
+}
+
+// write sends a message to this connection, waiting for room in its queue. A peer that does not make room is given up.
+func (l *Link) write(ctx context.Context, m Message) error {
+	b, err := l.encode(m)
+	if err != nil {
+		return err
+	}
+	err = l.out.PushWait(ctx, b, m.Type(), l.hub.opts.SendTimeout)
+	switch {
+	case err == nil:
+		l.hub.count.sent.Add(1)
+	case errors.Is(err, ErrSlow):
+		l.conn.Close(nil, ErrSlow)
+	}
+	return err
+}
+
+// gone reports whether err only says that nobody is there to be answered.
+func gone(err error) bool {
+	return errors.Is(err, ErrSlow) || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled)
+}
