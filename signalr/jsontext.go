@@ -1,0 +1,76 @@
+package signalr
+
+import (
+	"sync"
+	"unicode"
+	"unicode/utf8"
+)
+
+const upperHex = "0123456789ABCDEF"
+
+// rawRunes holds a bit for every code point below U+10000 that System.Text.Json writes as it is: letters, marks, numbers,
+// punctuation, symbols and format characters but the byte order mark, the blank as the only space.
+var rawRunes = sync.OnceValue(func() *[1 << 16 / 64]uint64 {
+	set := new([1 << 16 / 64]uint64)
+	for r := rune(0x20); r < 1<<16; r++ {
+		if r != '"' && r != '\\' && (unicode.IsPrint(r) || unicode.Is(unicode.Cf, r) && r >= 0xa0 && r != 0xfeff) {
+			set[r>>6] |= 1 << (r & 63)
+		}
+	}
+	return set
+})
+
+// plainByte tells which bytes of ASCII stand for themselves inside a string.
+var plainByte = func() (plain [utf8.RuneSelf]bool) {
+	for c := 0x20; c < 0x7f; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
+// appendString writes a string with exactly the escapes of ASP.NET Core. Bytes that are no UTF-8 become U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			if !plainByte[c] {
+				dst = appendEscape(append(dst, s[start:i]...), rune(c))
+				start = i + 1
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 || r > 0xffff || rawRunes()[r>>6]&(1<<(r&63)) == 0 {
+			dst = appendEscape(append(dst, s[start:i]...), r)
+			start = i + n
+		}
+		i += n
+	}
+	return append(append(dst, s[start:]...), '"')
+}
+
+func appendEscape(dst []byte, r rune) []byte {
+	switch r {
+	case '"', '\\':
+		return append(dst, '\\', byte(r))
+	case '\b':
+		return append(dst, `\b`...)
+	case '\f':
+		return append(dst, `\f`...)
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	if r > 0xffff {
+		r -= 0x10000
+		dst = appendEscape(dst, 0xd800+r>>10)
+		r = 0xdc00 + r&0x3ff
+	}
+	return append(dst, '\\', 'u', upperHex[r>>12&15], upperHex[r>>8&15], upperHex[r>>4&15], upperHex[r&15])
+}

@@ -1,0 +1,89 @@
+package signalr
+
+import (
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"time"
+)
+
+var (
+	timeType     = reflect.TypeFor[time.Time]()
+	durationType = reflect.TypeFor[time.Duration]()
+	rawJSONType  = reflect.TypeFor[json.RawMessage]()
+	numberType   = reflect.TypeFor[json.Number]()
+	textOut      = reflect.TypeFor[encoding.TextMarshaler]()
+	textIn       = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// kindNames are the .NET names of the scalars. An int counts as Int32 because that is what it usually is on the other side.
+var kindNames = map[reflect.Kind]string{
+	reflect.Bool: "Boolean", reflect.String: "String",
+	reflect.Int: "Int32", reflect.Int8: "SByte", reflect.Int16: "Int16", reflect.Int32: "Int32", reflect.Int64: "Int64",
+	reflect.Uint: "UInt32", reflect.Uint8: "Byte", reflect.Uint16: "UInt16", reflect.Uint32: "UInt32", reflect.Uint64: "UInt64",
+	reflect.Float32: "Single", reflect.Float64: "Double", reflect.Interface: "Object",
+}
+
+// typeName is the short .NET name of a Go type, such as Int32. Pointers count as what they point to.
+func typeName(t reflect.Type) string {
+	_, name := netName(t)
+	return name
+}
+
+// fullTypeName is the .NET name with its namespace. Types of the program have none.
+func fullTypeName(t reflect.Type) string {
+	space, name := netName(t)
+	if name == dictionary {
+		t = noPointer(t)
+		name += "[" + fullTypeName(t.Key()) + "," + fullTypeName(t.Elem()) + "]"
+	}
+	return space + name
+}
+
+const dictionary = "Dictionary`2"
+
+func netName(t reflect.Type) (space, name string) {
+	t = noPointer(t)
+	switch t {
+	case nil:
+		return "System.", "Object"
+	case timeType:
+		return "System.", "DateTime"
+	case durationType:
+		return "System.", "TimeSpan"
+	case rawJSONType:
+		return "System.Text.Json.", "JsonElement"
+	case numberType:
+		return "System.", "Decimal"
+	}
+	if isUUID(t) {
+		return "System.", "Guid"
+	}
+	if t.Name() != "" && t.PkgPath() != "" {
+		return "", t.Name()
+	}
+	if name, ok := kindNames[t.Kind()]; ok {
+		return "System.", name
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
+		space, name := netName(t.Elem())
+		return space, name + "[]"
+	case reflect.Map:
+		return "System.Collections.Generic.", dictionary
+	default:
+		return "", t.String()
+	}
+}
+
+func noPointer(t reflect.Type) reflect.Type {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+// isUUID reports whether t looks like a UUID: 16 bytes that know their text.
+func isUUID(t reflect.Type) bool {
+	return t.Kind() == reflect.Array && t.Len() == 16 && t.Elem().Kind() == reflect.Uint8 && reflect.PointerTo(t).Implements(textIn)
+}
