@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+var sqliteDialect = &dialect{
+	name: "sqlite",
+	words: map[string]string{
+		"@identity@": "INTEGER PRIMARY KEY AUTOINCREMENT",
+		"@bytes@":    "BLOB",
+	},
+	retry: func(err error) bool {
+		e, ok := errors.AsType[*sqlite.Error](err)
+		if !ok {
+			return false
+		}
+		primary := e.Code() & 0xff // extended codes have the primary one in their low byte
+		return primary == codes.SQLITE_BUSY || primary == codes.SQLITE_LOCKED
+	},
+	unique: func(err error) bool {
+		e, ok := errors.AsType[*sqlite.Error](err)
+		return ok && (e.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || e.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY)
+	},
+}
+
+// openSQLite opens the file twice: one connection that writes, so that writers queue here and not in SQLite, and some that
+// read beside it, which WAL allows.
+func openSQLite(ctx context.Context, c Config) (*Store, error) {
+	if c.Dir == "" {
+		return nil, errors.New("no folder for the SQLite file, want Config.Dir or a database URL")
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(filepath.Join(c.Dir, c.Name+".db"))
+	if err != nil {
+		return nil, err
+	}
+	// SQLite gives its other files the mode of this one.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
+	pragmas := url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", c.BusyTimeout.Milliseconds()),
+		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+	}}
+	write, err := openFile(path, pragmas, "immediate", 1)
+	if err != nil {
+		return nil, err
+	}
+	if err := write.PingContext(ctx); err != nil { // makes the WAL before anybody reads
+		write.Close()
+		return nil, err
+	}
+	pragmas.Add("_pragma", "query_only(1)")
+	readers := c.MaxReaders
+	if readers <= 0 {
+		readers = 4
+	}
+	read, err := openFile(path, pragmas, "deferred", readers)
+	if err != nil {
+		write.Close()
+		return nil, err
+	}
+	return &Store{read: read, write: write, dialect: sqliteDialect}, nil
+}
+
+func openFile(path string, pragmas url.Values, lock string, conns int) (*sql.DB, error) {
+	q := url.Values{"_pragma": pragmas["_pragma"], "_txlock": {lock}}
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode(), OmitHost: true}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
