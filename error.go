@@ -138,3 +138,7 @@ func errStreamInUse(id string) error {
 func errResult(typeName string, cause error) error {
 	return &Error{Message: fmt.Sprintf("Error trying to deserialize result to %s. %s", typeName, cause), cause: cause}
 }
+
+// CloseText is what a client reads when err ends its connection: the sentence of ASP.NET Core, followed by the class and text
+// of err where [Describe] allows it.
+func CloseText(err error, details bool) string { return Describe(textConnection, err, details) }
