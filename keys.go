@@ -1,6 +1,7 @@
 package hubbub
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -61,6 +62,22 @@ func (r *KeyRing) Verify(id uint32, purpose string, data, mac []byte) bool {
 		}
 	}
 	return false
+}
+
+// Current returns the id of the key that signs.
+func (r *KeyRing) Current() uint32 { return r.keys[0].ID }
+
+// Derive returns 32 bytes that follow from the key with that id and the purpose (HKDF-SHA256, RFC 5869), and whether the ring
+// has that key. It is for signatures in a format of their own, such as JSON Web Tokens: what is signed with a derived key says
+// nothing about the key itself, nor about anything else that is signed with it. The caller owns the bytes.
+func (r *KeyRing) Derive(id uint32, purpose string) ([]byte, bool) {
+	for _, k := range r.keys {
+		if k.ID == id {
+			derived, err := hkdf.Key(sha256.New, k.Secret, nil, purpose, sha256.Size)
+			return derived, err == nil
+		}
+	}
+	return nil, false
 }
 
 func sum(secret []byte, purpose string, data []byte) []byte {
