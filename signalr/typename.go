@@ -76,12 +76,19 @@ func netName(t reflect.Type) (space, name string) {
 	}
 }
 
+// noPointer returns what pointers lead to: up to eight of them, for a pointer type may lead to itself.
 func noPointer(t reflect.Type) reflect.Type {
-	for t != nil && t.Kind() == reflect.Pointer {
+	for range 8 {
+		if t == nil || t.Kind() != reflect.Pointer {
+			break
+		}
 		t = t.Elem()
 	}
 	return t
 }
+
+// uuidLen is the length of the one text that counts as a UUID: 8-4-4-4-12 digits.
+const uuidLen = 36
 
 // isUUID reports whether t looks like a UUID: 16 bytes that know their text.
 func isUUID(t reflect.Type) bool {

@@ -1,0 +1,86 @@
+package signalr
+
+import (
+	"reflect"
+	"sync"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// packMarshaler and packUnmarshaler are the methods of types that bring whole values of MessagePack.
+type (
+	packMarshaler   interface{ MarshalMsgpack() ([]byte, error) }
+	packUnmarshaler interface{ UnmarshalMsgpack([]byte) error }
+)
+
+var (
+	msgpOut = reflect.TypeFor[msgp.Marshaler]()
+	msgpIn  = reflect.TypeFor[msgp.Unmarshaler]()
+	packOut = reflect.TypeFor[packMarshaler]()
+	packIn  = reflect.TypeFor[packUnmarshaler]()
+)
+
+// maxPackDepth is how deep values may nest. It is that of MessagePack-CSharp for untrusted data.
+const maxPackDepth = 500
+
+// packPlan is how values of one type are written and read. It is made when the first value comes, so types may contain
+// themselves.
+type packPlan struct {
+	t      reflect.Type
+	writer func() packWrite
+	reader func() packRead
+}
+
+type (
+	packWrite func(dst []byte, v reflect.Value, depth int) ([]byte, error)
+	packRead  func(b []byte, v reflect.Value, depth int) (rest []byte, err error)
+)
+
+var packPlans sync.Map
+
+func packPlanOf(t reflect.Type) *packPlan {
+	if p, ok := packPlans.Load(t); ok {
+		return p.(*packPlan)
+	}
+	p := &packPlan{t: t}
+	p.writer = sync.OnceValue(p.makeWriter)
+	p.reader = sync.OnceValue(p.makeReader)
+	first, _ := packPlans.LoadOrStore(t, p)
+	return first.(*packPlan)
+}
+
+func (p *packPlan) write(dst []byte, v reflect.Value, depth int) ([]byte, error) {
+	return p.writer()(dst, v, depth)
+}
+
+func (p *packPlan) read(b []byte, v reflect.Value, depth int) ([]byte, error) {
+	return p.reader()(b, v, depth)
+}
+
+// packDeeper counts a level of nesting.
+func packDeeper(depth int) (int, error) {
+	if depth >= maxPackDepth {
+		return depth, errNest
+	}
+	return depth + 1, nil
+}
+
+// packField is a member with the plan of its type and the bytes of its name.
+type packField struct {
+	field
+	plan  *packPlan
+	bytes []byte
+}
+
+// fields lists the members of a struct, those of embedded structs first. asArray is true for a struct with a field
+// _msgpack tagged `msgpack:",as_array"`.
+func (p *packPlan) fields() (fields []packField, asArray bool) {
+	plain := fieldsOf(p.t, "msgpack", asDeclared)
+	byDepth(plain, true)
+	fields = make([]packField, len(plain))
+	for i, f := range plain {
+		fields[i] = packField{field: f, plan: packPlanOf(f.typ), bytes: appendText(nil, f.name)}
+	}
+	mark, ok := p.t.FieldByName("_msgpack")
+	return fields, ok && mark.Tag.Get("msgpack") == ",as_array"
+}
