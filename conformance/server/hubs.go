@@ -17,9 +17,9 @@ type customObject struct {
 	Value int32
 }
 
-// complexObject has a member of every kind that the two protocols write differently.
+// complexObject has a member of every kind that the two protocols write differently. Nulls come back as nulls.
 type complexObject struct {
-	String    string
+	String    *string
 	IntArray  []int32
 	ByteArray []byte
 	Guid      string
@@ -124,8 +124,9 @@ func numRedirects(ctx context.Context) (int, error) {
 }
 
 func sendComplexObject(context.Context) (complexObject, error) {
+	text := "hello world"
 	return complexObject{
-		String: "hello world", IntArray: []int32{1, 2, 3}, ByteArray: []byte{1, 2, 3},
+		String: &text, IntArray: []int32{1, 2, 3}, ByteArray: []byte{1, 2, 3},
 		Guid: "00010203-0405-0607-0706-050403020100", DateTime: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC),
 	}, nil
 }
