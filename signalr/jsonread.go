@@ -306,12 +306,23 @@ func textReader[T any](t reflect.Type, parse func(string) (T, error)) jsonRead {
 	}
 }
 
-// readUnmarshaler reads a type that knows its text. Null leaves it zero, unless it is an array such as a UUID.
+// nullable reports whether nil may stand for the zero value of a type that knows its text: not for numbers and arrays, which
+// are enums and UUIDs there.
+func nullable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String, reflect.Struct, reflect.Slice, reflect.Map:
+		return true
+	default:
+		return false
+	}
+}
+
+// readUnmarshaler reads a type that knows its text.
 func readUnmarshaler(t reflect.Type) jsonRead {
 	uuid := isUUID(t)
 	return func(s *jsonScanner, v reflect.Value) error {
 		start := s.i
-		if s.peek() == 'n' && t.Kind() != reflect.Array {
+		if s.peek() == 'n' && nullable(t) {
 			v.SetZero()
 			return s.word("null")
 		}

@@ -335,11 +335,11 @@ func readJSONText(b []byte, v reflect.Value, depth int) ([]byte, error) {
 	return rest, nil
 }
 
-// readPackText reads a type that knows its text. Nil leaves it zero, unless it is an array such as a UUID.
+// readPackText reads a type that knows its text.
 func readPackText(t reflect.Type) packRead {
 	uuid := isUUID(t)
 	return func(b []byte, v reflect.Value, _ int) ([]byte, error) {
-		if len(b) > 0 && b[0] == codeNil && t.Kind() != reflect.Array {
+		if isPackNil(b) && nullable(t) {
 			v.SetZero()
 			return b[1:], nil
 		}

@@ -1,7 +1,6 @@
 package signalr
 
 import (
-	"bytes"
 	"cmp"
 	"encoding"
 	"encoding/binary"
@@ -257,6 +256,7 @@ func (p *packPlan) mapWriter() packWrite {
 			return dst, err
 		}
 		type entry struct {
+			order string // of entries, so that a map always gives the same bytes
 			key   []byte
 			value reflect.Value
 		}
@@ -266,9 +266,13 @@ func (p *packPlan) mapWriter() packWrite {
 			if err != nil {
 				return dst, err
 			}
-			entries = append(entries, entry{k, it.Value()})
+			order := string(k)
+			if it.Key().Kind() == reflect.String {
+				order = it.Key().String()
+			}
+			entries = append(entries, entry{order, k, it.Value()})
 		}
-		slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
+		slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.order, b.order) })
 		if uint64(len(entries)) > math.MaxUint32 {
 			return dst, fmt.Errorf("map of %d entries, want at most %d", len(entries), uint32(math.MaxUint32))
 		}
