@@ -12,6 +12,7 @@ const lingerTime = time.Second
 // already, or there was none of ours or a protocol violation, the socket is closed for
 // writing and what the peer still sends is dropped, for at most 1 s, so that a reset does
 // not overtake the last bytes. With a wait of 0 the socket is closed behind the last byte.
+// A wrapped connection without CloseWrite is closed at once instead.
 //
 // Only the first call counts, none after Kill does. A peer that does not read can hold up
 // Close; see [Conn.WriteStalled].
@@ -53,8 +54,8 @@ func (c *Conn) lastWritten() {
 		}
 		c.timer = time.AfterFunc(wait, c.Kill)
 		c.mu.Unlock()
-		if half {
-			c.closeWrite()
+		if half && !c.closeWrite() {
+			c.kill(nil)
 		}
 	}
 }

@@ -31,7 +31,7 @@ type Conn struct {
 	state  atomic.Uint32 // of the write side, see flusher.go
 	refs   atomic.Int32  // socket, write side, lingering reader: what Done waits for
 	killed atomic.Bool   // changed under mu
-	stall  atomic.Int64  // when the write under way began, nanoseconds after epoch; 0: none
+	stall  atomic.Int64  // when the write under way began, nanoseconds after epoch plus 1; 0: none
 	done   chan struct{}
 
 	parse parser
@@ -115,7 +115,7 @@ func (c *Conn) WriteStalled() time.Duration {
 	if at == 0 {
 		return 0
 	}
-	return max(time.Since(c.epoch)-time.Duration(at), 1)
+	return max(time.Since(c.epoch)-time.Duration(at-1), 1)
 }
 
 // Kill closes the TCP connection at once: what is not written yet is lost, and Read

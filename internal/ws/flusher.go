@@ -23,12 +23,21 @@ type flusher struct {
 	first, last *Conn
 	running     bool
 	w           rawWriter
+	start       func() // run, made once: a go statement with a receiver allocates
 }
 
 var (
-	flushers = sync.OnceValue(func() []flusher { return make([]flusher, runtime.GOMAXPROCS(0)) })
+	flushers = sync.OnceValue(newFlushers)
 	turnOf   atomic.Uint32
 )
+
+func newFlushers() []flusher {
+	all := make([]flusher, runtime.GOMAXPROCS(0))
+	for i := range all {
+		all[i].start = all[i].run
+	}
+	return all
+}
 
 // nextFlusher spreads connections over the flushers.
 func nextFlusher() *flusher {
@@ -51,11 +60,11 @@ func (c *Conn) enqueue() {
 		f.last.next = c
 	}
 	f.last = c
-	start := !f.running
+	sleeping := !f.running
 	f.running = true
 	f.mu.Unlock()
-	if start {
-		go f.run()
+	if sleeping {
+		go f.start()
 	}
 }
 

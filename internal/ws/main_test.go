@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,19 +59,35 @@ type server struct {
 	conns chan *ws.Conn
 }
 
-func serve(t testing.TB, tls bool) *server {
+func newServer(t testing.TB) *server {
 	s := &server{conns: make(chan *ws.Conn, 2000)}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, err := ws.Accept(w, r, ""); err == nil {
 			s.conns <- c
 		}
 	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func serve(t testing.TB, tls bool) *server {
+	s := newServer(t)
 	if tls {
 		s.StartTLS()
 	} else {
 		s.Start()
 	}
-	t.Cleanup(s.Close)
+	return s
+}
+
+func serveOn(t testing.TB, network, address string) *server {
+	s := newServer(t)
+	s.Listener.Close()
+	var err error
+	if s.Listener, err = net.Listen(network, address); err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
 	return s
 }
 
@@ -108,7 +125,7 @@ func (s *server) dial(t testing.TB, glued []byte) *client {
 	if s.TLS != nil {
 		nc, err = tls.Dial("tcp", s.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 	} else {
-		nc, err = net.Dial("tcp", s.Listener.Addr().String())
+		nc, err = net.Dial(s.Listener.Addr().Network(), s.Listener.Addr().String())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +146,13 @@ func (s *server) dial(t testing.TB, glued []byte) *client {
 	return c
 }
 
+func (c *client) tcp() *net.TCPConn {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		return t.NetConn().(*net.TCPConn)
+	}
+	return c.Conn.(*net.TCPConn)
+}
+
 // frame reads one frame of the server.
 func (c *client) frame() (op ws.Opcode, payload []byte, err error) {
 	var head [10]byte
@@ -138,6 +162,7 @@ func (c *client) frame() (op ws.Opcode, payload []byte, err error) {
 	if head[0]&0xF0 != 0x80 {
 		return 0, nil, fmt.Errorf("first byte %#x, want FIN and no reserved bit", head[0])
 	}
+	op = ws.Opcode(head[0] & 0x0F)
 	n := uint64(head[1])
 	switch n {
 	case 126:
@@ -155,7 +180,7 @@ func (c *client) frame() (op ws.Opcode, payload []byte, err error) {
 	}
 	payload = make([]byte, n)
 	_, err = io.ReadFull(c.br, payload)
-	return ws.Opcode(head[0] & 0x0F), payload, err
+	return op, payload, err
 }
 
 // wantFrame reads one frame and compares it.
@@ -221,6 +246,7 @@ func closePayload(code int, reason string) string {
 // reading runs c.Read and returns what it gives.
 type reading struct {
 	data []byte
+	len  atomic.Int64 // of data
 	err  error
 	over chan struct{}
 }
@@ -231,9 +257,20 @@ func read(c *ws.Conn) *reading {
 		defer close(r.over)
 		r.err = c.Read(func(p []byte) error {
 			r.data = append(r.data, p...)
+			r.len.Add(int64(len(p)))
 			return nil
 		})
 	}()
+	return r
+}
+
+// readSurely starts c and does not return before Read has read something.
+func readSurely(t testing.TB, c *ws.Conn, src ws.Source, cl *client) *reading {
+	t.Helper()
+	c.Start(src)
+	r := read(c)
+	cl.send(t, masked(0x89, "sure"))
+	cl.wantFrame(t, ws.Pong, "sure")
 	return r
 }
 

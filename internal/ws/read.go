@@ -30,9 +30,10 @@ const (
 //
 // Read returns a [*CloseError] when the peer sent its close frame and a [*ProtocolError]
 // when it broke the protocol, both without answering: the owner calls [Conn.Close]. It
-// returns [net.ErrClosed] after Kill and after the waiting time of Close, the error of the
-// write when a failed write ended the connection, and otherwise the error of the socket:
-// [io.EOF] when the peer ended TCP without a close frame.
+// returns [net.ErrClosed] after Kill, after the waiting time of Close, and when everything
+// up to the close frame was written before Read was called; the error of the write when a
+// failed write ended the connection; and otherwise the error of the socket: [io.EOF] when
+// the peer ended TCP without a close frame.
 func (c *Conn) Read(onData func(p []byte) error) error {
 	c.mu.Lock()
 	if c.reading != unread {

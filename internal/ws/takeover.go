@@ -54,6 +54,6 @@ func (c *Conn) writeAll(p []byte) error {
 	return nil
 }
 
-func (c *Conn) markStall() { c.stall.Store(max(int64(time.Since(c.epoch)), 1)) }
+func (c *Conn) markStall() { c.stall.Store(int64(time.Since(c.epoch)) + 1) }
 
 func (c *Conn) failWrite(err error) { c.kill(fmt.Errorf("ws: write: %w", err)) }

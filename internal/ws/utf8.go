@@ -1,6 +1,6 @@
 package ws
 
-import "encoding/binary"
+import "unicode/utf8"
 
 // utf8Check validates UTF-8 that arrives in pieces, byte by byte: which byte is refused
 // does not depend on how the text was cut. The zero value stands between two characters.
@@ -9,22 +9,36 @@ type utf8Check struct {
 	lo, hi byte // bounds of the next one
 }
 
-const highBits = 0x8080808080808080
-
 // scan returns the index of the first byte that no valid text can have here, or -1.
 func (u *utf8Check) scan(p []byte) int {
-	for i := 0; i < len(p); i++ {
-		if u.need == 0 {
-			i += ascii(p[i:])
-			if i == len(p) {
-				return -1
-			}
+	i := 0
+	for ; i < len(p) && u.need > 0; i++ {
+		if !u.step(p[i]) {
+			return i
 		}
+	}
+	if end := len(p) - unfinished(p[i:]); utf8.Valid(p[i:end]) {
+		i = end
+	}
+	for ; i < len(p); i++ {
 		if !u.step(p[i]) {
 			return i
 		}
 	}
 	return -1
+}
+
+// unfinished returns how many bytes at the end of p begin a character without ending it.
+func unfinished(p []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
+		if tail := p[len(p)-n:]; utf8.RuneStart(tail[0]) {
+			if utf8.FullRune(tail) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 // whole reports whether the text may end here.
@@ -65,16 +79,4 @@ func (u *utf8Check) step(b byte) bool {
 		return false
 	}
 	return true
-}
-
-// ascii returns how many ASCII bytes p begins with.
-func ascii(p []byte) int {
-	n := 0
-	for len(p)-n >= 8 && binary.LittleEndian.Uint64(p[n:])&highBits == 0 {
-		n += 8
-	}
-	for n < len(p) && p[n] < 0x80 {
-		n++
-	}
-	return n
 }
