@@ -45,8 +45,8 @@ func Bearer(v Verifier, o *Options) func(http.Handler) http.Handler {
 func headerToken(lines []string, scheme string) (token string, err error) {
 	found := false
 	for _, line := range lines {
-		name, rest, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
-		if !strings.EqualFold(strings.TrimRight(name, "\t"), scheme) {
+		name, rest, _ := strings.Cut(line, " ")
+		if !strings.EqualFold(name, scheme) {
 			continue
 		}
 		if found {

@@ -95,11 +95,7 @@ func (f *fetcher) keys(ctx context.Context, address string) (*keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := parseJWKS(body)
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", address, err)
-	}
-	return set, nil
+	return parseJWKS(body)
 }
 
 // discover fetches the keys of an issuer by way of its configuration (OpenID Connect Discovery 1.0, section 4). The issuer

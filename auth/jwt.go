@@ -292,7 +292,9 @@ func (t *tokens) checkClaims(claims jwt.MapClaims) (expires time.Time, err error
 		if !ok {
 			continue
 		}
-		if n, ok := v.(float64); !ok || n < 1 || n > maxTime {
+		// The validator takes an exp of 0 for none; some issuers write 0 for an nbf that they do not set.
+		n, ok := v.(float64)
+		if !ok || n < 0 || n > maxTime || n == 0 && name == "exp" {
 			return expires, fmt.Errorf("auth: token has an %q that is no time", name)
 		}
 	}

@@ -46,8 +46,13 @@ func (o *Options) logger() *slog.Logger {
 type Authenticator func(r *http.Request) (*hubbub.User, error)
 
 // First returns an [Authenticator] that asks others in order and takes the first user. A bad credential of one kind does not
-// stand in the way of a good one of another: its error counts only if nobody knows the request.
+// stand in the way of a good one of another: its error counts only if nobody knows the request. It panics on a nil one.
 func First(authenticators ...Authenticator) Authenticator {
+	for _, a := range authenticators {
+		if a == nil {
+			panic("auth: First with an authenticator that is nil")
+		}
+	}
 	return func(r *http.Request) (*hubbub.User, error) {
 		var first error
 		for _, a := range authenticators {

@@ -110,7 +110,7 @@ func (o *Origins) contains(origin string) bool {
 		if p.scheme != strings.ToLower(u.Scheme) || p.port != "*" && p.port != port(u) {
 			continue
 		}
-		if p.host == host || p.host[0] == '.' && strings.HasSuffix(host, p.host) && len(host) > len(p.host) {
+		if below := p.host[0] == '.'; below && len(host) > len(p.host) && strings.HasSuffix(host, p.host) || !below && host == p.host {
 			return true
 		}
 	}
