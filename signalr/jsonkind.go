@@ -143,13 +143,13 @@ func readBytes(s *jsonScanner, v reflect.Value) error {
 		return err
 	}
 	if v.Kind() == reflect.Slice {
-		v.Set(reflect.ValueOf(b).Convert(v.Type()))
+		v.SetBytes(b)
 		return nil
 	}
 	if len(b) != v.Len() {
 		return s.mismatch(v.Type(), start)
 	}
-	reflect.Copy(v, reflect.ValueOf(b).Convert(reflect.SliceOf(v.Type().Elem())))
+	copy(v.Bytes(), b)
 	return nil
 }
 

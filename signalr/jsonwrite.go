@@ -242,12 +242,12 @@ func (p *jsonPlan) makesBytes() bool {
 
 // bytesOf returns the bytes of a slice or an array.
 func bytesOf(v reflect.Value) []byte {
-	if v.Kind() == reflect.Slice || v.CanAddr() {
-		return v.Bytes()
+	if v.Kind() == reflect.Array && !v.CanAddr() {
+		at := reflect.New(v.Type()).Elem()
+		at.Set(v)
+		v = at
 	}
-	b := make([]byte, v.Len())
-	reflect.Copy(reflect.ValueOf(b), v)
-	return b
+	return v.Bytes()
 }
 
 func (p *jsonPlan) mapWriter() jsonWrite {

@@ -147,13 +147,13 @@ func readPackBytes(b []byte, v reflect.Value, _ int) ([]byte, error) {
 		return b, err
 	}
 	if v.Kind() == reflect.Slice {
-		v.Set(reflect.ValueOf(raw).Convert(v.Type()))
+		v.SetBytes(raw)
 		return rest, nil
 	}
 	if len(raw) != v.Len() {
 		return b, fmt.Errorf("%d bytes, want %d", len(raw), v.Len())
 	}
-	reflect.Copy(v, reflect.ValueOf(raw).Convert(reflect.SliceOf(v.Type().Elem())))
+	copy(v.Bytes(), raw)
 	return rest, nil
 }
 

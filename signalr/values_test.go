@@ -249,4 +249,3 @@ func TestMessagePackValues(t *testing.T) {
 	testValues(t, newMessagePack().(valueProtocol), "msgpack-values.txt", packTypes, unhex, hex.EncodeToString)
 	testBinding(t, newMessagePack().(valueProtocol), "msgpack-binding.txt", packTypes, unhex)
 }
-
