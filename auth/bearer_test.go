@@ -323,6 +323,15 @@ func TestMiddlewareKeepsTheWriter(t *testing.T) {
 			close(release)
 		})
 	}
+	t.Run("deadline by controller", func(t *testing.T) {
+		t.Parallel()
+		w, body := do(t, wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, http.NewResponseController(w).SetWriteDeadline(time.Time{}))
+		})), "GET", "/", nil)
+		if w.StatusCode != 200 || body != "<nil>" {
+			t.Errorf("status %d, body %q", w.StatusCode, body)
+		}
+	})
 	for name, hijack := range map[string]func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error){
 		"controller": func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 			return http.NewResponseController(w).Hijack()

@@ -458,6 +458,22 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+// The redirect policy of a client that was handed in holds too, and the client stays as it is.
+func TestJWKSRedirectPolicy(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) { w.Write(setOne()) })
+	mux.Handle("GET /moved", http.RedirectHandler("/keys", http.StatusFound))
+	s, client := serve(t, mux)
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return errors.New("no redirects here") }
+	v := newJWT(t, auth.JWTOptions{JWKSURL: s.URL + "/moved", HTTPClient: client})
+	_, err := v(t.Context(), sign(t, "RS256", rsaKey(), claims{"kid": "one"}, with(nil)))
+	wantBad(t, "redirect", err, true)
+	if err == nil || !strings.Contains(err.Error(), "no redirects here") {
+		t.Errorf("error %v, want that of the client", err)
+	}
+}
+
 func TestAny(t *testing.T) {
 	t.Parallel()
 	refuse := func(context.Context, string) (*hubbub.User, error) { return nil, errors.New("refused") }

@@ -57,7 +57,7 @@ func (o *Origins) add(entry string) error {
 	case anyPort && u.Port() != "":
 		return fmt.Errorf("two ports, want one or *")
 	case below && (!strings.Contains(strings.Trim(u.Hostname(), "."), ".") || net.ParseIP(u.Hostname()) != nil):
-		return fmt.Errorf("a pattern wants a domain of at least two labels after *.")
+		return fmt.Errorf("a pattern wants a domain of at least two labels below the star")
 	case !anyPort && !below:
 		o.exact[canonicalOrigin(u)] = true
 		return nil
