@@ -39,8 +39,8 @@ export const calls = {
 
   async "a message sent inside a call arrives before its completion"(env) {
     const connection = await env.connect();
-    const messages = env.inbox(connection, "Message");
     const text = env.unique();
+    const messages = env.inbox(connection, "Message", (message) => message === text);
     const result = await connection.invoke("InvokeWithString", text);
     equal(messages.all, [text], "messages when the call had completed");
     equal(result ?? null, null, "result of a method without one");
@@ -48,16 +48,16 @@ export const calls = {
 
   async "send runs the method and does not wait for it"(env) {
     const connection = await env.connect();
-    const messages = env.inbox(connection, "Message");
     const text = env.unique();
+    const messages = env.inbox(connection, "Message", (message) => message === text);
     await connection.send("InvokeWithString", text);
     equal(await messages.next(), text);
   },
 
   async "a client handler is found whatever its case"(env) {
     const connection = await env.connect();
-    const messages = env.inbox(connection, "mESSAGE");
     const text = env.unique();
+    const messages = env.inbox(connection, "mESSAGE", (message) => message === text);
     await connection.send("InvokeWithString", text);
     equal(await messages.next(), text);
   },

@@ -1,7 +1,7 @@
 // Checks that run alike in Node and in a browser page.
 
 /** How long a single expected thing may take, in milliseconds. */
-export const patience = 15_000;
+export const patience = 25_000;
 
 /** Fails unless got and want are the same value, looking into arrays, objects, dates and bytes. */
 export function equal(got, want, what = "value") {

@@ -19,7 +19,7 @@ export class Proxy {
   static async open(target) {
     const proxy = new Proxy();
     const { hostname, port, protocol } = new URL(target);
-    proxy.#listener = net.createServer((near) => proxy.#join(near, Number(port), hostname));
+    proxy.#listener = net.createServer({ allowHalfOpen: true }, (near) => proxy.#join(near, Number(port), hostname));
     proxy.#listener.listen(0, "127.0.0.1");
     await once(proxy.#listener, "listening");
     proxy.base = `${protocol}//127.0.0.1:${proxy.#listener.address().port}`;
@@ -33,30 +33,21 @@ export class Proxy {
       near.resetAndDestroy();
       return;
     }
-    const far = net.connect(port, host);
+    const far = net.connect({ port, host, allowHalfOpen: true });
     far.on("error", () => undefined);
-    const pair = { near, far };
+    const pair = [near, far];
     this.#pairs.add(pair);
-    const end = () => {
-      this.#pairs.delete(pair);
-      near.destroy();
-      far.destroy();
-    };
-    near.on("close", end);
-    far.on("close", end);
-    near.setNoDelay(true);
-    far.setNoDelay(true);
-    near.pipe(far);
-    far.pipe(near);
+    forward(near, far, () => this.#pairs.delete(pair));
+    forward(far, near, () => this.#pairs.delete(pair));
   }
 
   /** Resets every connection on both sides, losing what is on its way; returns how many there were. */
   cut() {
     this.cuts++;
     const pairs = [...this.#pairs];
-    for (const { near, far } of pairs) {
-      near.resetAndDestroy();
-      far.resetAndDestroy();
+    this.#pairs.clear();
+    for (const socket of pairs.flat()) {
+      socket.resetAndDestroy();
     }
     return pairs.length;
   }
@@ -66,4 +57,27 @@ export class Proxy {
     this.#listener.close();
     await once(this.#listener, "close");
   }
+}
+
+/**
+ * Copies one direction of a pair. A pair leaves the set before either socket is shut down politely: Node cannot reset
+ * a socket whose shutdown is under way, and would spin at exit over the handle that never closed.
+ */
+function forward(from, to, leave) {
+  from.setNoDelay(true);
+  from.on("data", (chunk) => {
+    if (!to.write(chunk)) {
+      from.pause();
+    }
+  });
+  to.on("drain", () => from.resume());
+  from.on("end", () => {
+    leave();
+    from.destroySoon();
+    to.destroySoon();
+  });
+  from.on("close", () => {
+    leave();
+    to.destroySoon();
+  });
 }
