@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -54,15 +55,12 @@ func position(name string, n ast.Node) string {
 }
 
 func (s *Set) section(name string, n ast.Node, section string) {
-	var pairs []*ast.MappingValueNode
-	switch m := n.(type) {
+	switch n.(type) {
 	case *ast.NullNode, *ast.CommentGroupNode:
 		return
-	case *ast.MappingNode:
-		pairs = m.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{m}
-	default:
+	}
+	pairs, ok := mapping(n)
+	if !ok {
 		s.note(name, n, section, "%s, want keys: %s", describe(n), strings.Join(s.sections[section], ", "))
 		return
 	}
@@ -79,7 +77,7 @@ func (s *Set) section(name string, n ast.Node, section string) {
 		case s.sections[path] != nil && path != "":
 			s.section(name, pair.Value, path)
 		default:
-			s.note(name, pair.Key, path, "unknown key%s", s.suggest(section, key))
+			s.note(name, pair.Key, path, "unknown key%s", suggest(s.sections[section], key))
 		}
 	}
 }
@@ -89,36 +87,101 @@ func (s *Set) value(name string, l *leaf, n ast.Node) {
 		return
 	}
 	l.Source = position(name, n)
-	wanted := kindOf(l.field.Type())
-	if list, ok := l.field.Interface().([]string); ok {
-		seq, ok := n.(*ast.SequenceNode)
-		if !ok {
-			s.note(name, n, l.Path, "%s, want %s", describe(n), wanted)
-			return
-		}
-		list = make([]string, 0, len(seq.Values))
-		for _, e := range seq.Values {
-			text, ok := scalar(e)
-			if !ok {
-				s.note(name, e, l.Path, "%s, want a text", describe(e))
-				return
-			}
-			list = append(list, text)
-		}
-		l.field.Set(reflect.ValueOf(list))
+	s.decode(name, l.Path, l.field, n)
+}
+
+// decode puts what stands at n into v, or notes what is wrong with it.
+func (s *Set) decode(name, path string, v reflect.Value, n ast.Node) {
+	switch v.Kind() {
+	case reflect.Slice:
+		s.decodeList(name, path, v, n)
+		return
+	case reflect.Map:
+		s.decodeMap(name, path, v, n)
 		return
 	}
 	text, ok := scalar(n)
 	if !ok {
-		s.note(name, n, l.Path, "%s, want %s", describe(n), wanted)
+		s.note(name, n, path, "%s, want %s", describe(n), kindOf(v.Type()))
 		return
 	}
-	_, quoted := n.(*ast.StringNode)
-	if k := l.field.Kind(); quoted && (k == reflect.Bool || (k == reflect.Int)) {
-		s.note(name, n, l.Path, "the text %s, want %s", quote(text), wanted)
+	if _, quoted := n.(*ast.StringNode); quoted && (v.Kind() == reflect.Bool || v.Kind() == reflect.Int) {
+		s.note(name, n, path, "the text %s, want %s", quote(text), kindOf(v.Type()))
 		return
 	}
-	s.take(l, l.Source, text)
+	if err := setScalar(v, text); err != nil {
+		s.note(name, n, path, "%v", err)
+	}
+}
+
+func (s *Set) decodeList(name, path string, v reflect.Value, n ast.Node) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		s.note(name, n, path, "%s, want %s", describe(n), kindOf(v.Type()))
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
+	for i, e := range seq.Values {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if v.Type().Elem().Kind() == reflect.Struct {
+			s.decodeEntry(name, at, list.Index(i), e)
+		} else {
+			s.decode(name, at, list.Index(i), e)
+		}
+	}
+	v.Set(list)
+}
+
+// decodeEntry fills one struct of a list.
+func (s *Set) decodeEntry(name, path string, v reflect.Value, n ast.Node) {
+	pairs, ok := mapping(n)
+	keys := keysOf(v.Type())
+	if !ok {
+		s.note(name, n, path, "%s, want keys: %s", describe(n), strings.Join(keys, ", "))
+		return
+	}
+	for _, pair := range pairs {
+		key := pair.Key.GetToken().Value
+		at := path + "." + key
+		i := slices.Index(keys, key)
+		if i < 0 {
+			s.note(name, pair.Key, at, "unknown key%s", suggest(keys, key))
+			continue
+		}
+		if _, null := pair.Value.(*ast.NullNode); !null {
+			s.decode(name, at, v.Field(i), pair.Value)
+		}
+	}
+}
+
+func (s *Set) decodeMap(name, path string, v reflect.Value, n ast.Node) {
+	pairs, ok := mapping(n)
+	if !ok {
+		s.note(name, n, path, "%s, want %s", describe(n), kindOf(v.Type()))
+		return
+	}
+	m := make(map[string]string, len(pairs))
+	for _, pair := range pairs {
+		key := pair.Key.GetToken().Value
+		text, ok := scalar(pair.Value)
+		if !ok {
+			s.note(name, pair.Value, path+"."+key, "%s, want a text", describe(pair.Value))
+			continue
+		}
+		m[key] = text
+	}
+	v.Set(reflect.ValueOf(m))
+}
+
+// mapping returns the pairs of a node that has keys.
+func mapping(n ast.Node) ([]*ast.MappingValueNode, bool) {
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		return m.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{m}, true
+	}
+	return nil, false
 }
 
 // scalar returns the text of a single value as it was written.
@@ -152,15 +215,15 @@ func describe(n ast.Node) string {
 }
 
 // suggest names the key that was probably meant: the same without regard to case, or one that differs by a letter or two.
-func (s *Set) suggest(section, key string) string {
+func suggest(keys []string, key string) string {
 	best, distance := "", 3
-	for _, k := range s.sections[section] {
+	for _, k := range keys {
 		if d := edits(strings.ToLower(k), strings.ToLower(key)); d < distance && d < len(k) {
 			best, distance = k, d
 		}
 	}
 	if best == "" {
-		return ", want one of " + strings.Join(s.sections[section], ", ")
+		return ", want one of " + strings.Join(keys, ", ")
 	}
 	return ", did you mean " + best + "?"
 }

@@ -3,8 +3,10 @@ package settings
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,29 +35,36 @@ func (s *Set) Print(w io.Writer) error {
 		if l.Source != "default" {
 			fmt.Fprintf(&b, ", from %s", l.Source)
 		}
-		fmt.Fprintf(&b, "\n%s%s: %s\n", indent, key, l.yaml())
+		fmt.Fprintf(&b, "\n%s%s: %s\n", indent, key, flow(l.field, l.Secret))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// yaml writes the value, without its secrets.
-func (l *leaf) yaml() string {
-	switch v := l.field.Interface().(type) {
-	case []string:
-		quoted := make([]string, len(v))
-		for i, e := range v {
-			quoted[i] = strconv.Quote(e)
+// flow writes a value as YAML in one line, without its secrets.
+func flow(v reflect.Value, secret string) string {
+	var parts []string
+	switch v.Kind() {
+	case reflect.String:
+		return strconv.Quote(Redact(secret, v.String()))
+	case reflect.Slice:
+		for i := range v.Len() {
+			parts = append(parts, flow(v.Index(i), secret))
 		}
-		return "[" + strings.Join(quoted, ", ") + "]"
-	case string:
-		return strconv.Quote(Redact(l.Secret, v))
-	default:
-		if l.field.Kind() == reflect.String {
-			return strconv.Quote(Redact(l.Secret, l.field.String()))
+		return "[" + strings.Join(parts, ", ") + "]"
+	case reflect.Map:
+		for _, k := range slices.Sorted(maps.Keys(v.Interface().(map[string]string))) {
+			parts = append(parts, strconv.Quote(k)+": "+strconv.Quote(v.MapIndex(reflect.ValueOf(k)).String()))
 		}
-		return fmt.Sprint(v)
+		return "{" + strings.Join(parts, ", ") + "}"
+	case reflect.Struct:
+		for i := range v.NumField() {
+			tag := v.Type().Field(i).Tag
+			parts = append(parts, tag.Get("yaml")+": "+flow(v.Field(i), tag.Get("secret")))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
 	}
+	return fmt.Sprint(v.Interface())
 }
 
 // Redact returns what may be shown of a value: nothing of a secret, and an address without its password (kind "url").

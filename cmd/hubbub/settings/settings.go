@@ -2,13 +2,14 @@
 // came from, and says of every bad one where it stands.
 //
 // The struct is the only place where a setting is declared. Its fields are structs (sections) or leaves: string, bool, int,
-// time.Duration and []string. Tags:
+// time.Duration, []string, map[string]string, and slices of structs of these. Tags:
 //
 //	yaml:"maxDevices"    the key, in the file and, behind its section, as path: notify.maxDevices
 //	doc:"…"              a sentence for people
 //	secret:"true"        never printed; secret:"url" prints an address without its password
 //
-// The environment variable of a key follows from its path: HUBBUB_NOTIFY_MAX_DEVICES.
+// The environment variable of a key follows from its path: HUBBUB_NOTIFY_MAX_DEVICES. It holds what would stand in the file;
+// a list of texts may also be written with commas, without brackets.
 package settings
 
 import (
@@ -19,6 +20,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/goccy/go-yaml/parser"
 )
 
 // Prefix begins the name of every environment variable that is a setting.
@@ -29,8 +32,8 @@ type Key struct {
 	Path    string // as in the file, with dots: notify.maxDevices
 	Env     string // the environment variable
 	Doc     string
-	Default string // as text, before anything was read
-	Value   string // as text, what is in force
+	Default string // as YAML, before anything was read, without secrets
+	Value   string // as YAML, what is in force, without secrets
 	Source  string // "default", or where the value comes from: file:line:column, the variable, the flag
 	Secret  string // "", "true" or "url"
 }
@@ -105,12 +108,12 @@ func (s *Set) walk(v reflect.Value, section string) {
 		}
 		l := &leaf{Key: Key{Path: path, Env: envName(path), Doc: f.Tag.Get("doc"), Secret: f.Tag.Get("secret"), Source: "default"}, field: v.Field(i)}
 		if kindOf(l.field.Type()) == "" {
-			panic(fmt.Sprintf("settings: field %s has type %s, want string, bool, int, time.Duration or []string", f.Name, f.Type))
+			panic(fmt.Sprintf("settings: field %s has type %s, which cannot be a setting", f.Name, f.Type))
 		}
 		if l.Doc == "" {
 			panic("settings: field " + f.Name + " has no doc tag")
 		}
-		l.Default = text(l.field)
+		l.Default = flow(l.field, l.Secret)
 		s.leaves = append(s.leaves, l)
 		s.byPath[path], s.byEnv[l.Env] = l, l
 	}
@@ -143,6 +146,10 @@ func kindOf(t reflect.Type) string {
 		return "a duration such as 30s or 5m"
 	case t == reflect.TypeFor[[]string]():
 		return "a list of texts"
+	case t == reflect.TypeFor[map[string]string]():
+		return "keys with texts"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		return "a list of entries with keys: " + strings.Join(keysOf(t.Elem()), ", ")
 	case t.Kind() == reflect.String:
 		return "a text"
 	case t.Kind() == reflect.Bool:
@@ -153,37 +160,39 @@ func kindOf(t reflect.Type) string {
 	return ""
 }
 
-// set parses a text into the leaf; lists are written with commas.
-func (l *leaf) set(value string) error {
-	bad := fmt.Errorf("%s, want %s", quote(value), kindOf(l.field.Type()))
-	switch l.field.Interface().(type) {
-	case time.Duration:
+func keysOf(t reflect.Type) []string {
+	keys := make([]string, t.NumField())
+	for i := range keys {
+		keys[i] = t.Field(i).Tag.Get("yaml")
+	}
+	return keys
+}
+
+// setScalar parses the text of a single value into v.
+func setScalar(v reflect.Value, value string) error {
+	bad := fmt.Errorf("%s, want %s", quote(value), kindOf(v.Type()))
+	switch {
+	case v.Type() == reflect.TypeFor[time.Duration]():
 		d, err := time.ParseDuration(value)
 		if err != nil {
 			return bad
 		}
-		l.field.SetInt(int64(d))
-	case []string:
-		var list []string
-		for e := range strings.SplitSeq(value, ",") {
-			if e = strings.TrimSpace(e); e != "" {
-				list = append(list, e)
-			}
-		}
-		l.field.Set(reflect.ValueOf(list))
-	case string:
-		l.field.SetString(value)
-	case bool:
+		v.SetInt(int64(d))
+	case v.Kind() == reflect.String:
+		v.SetString(value)
+	case v.Kind() == reflect.Bool:
 		if value != "true" && value != "false" {
 			return bad
 		}
-		l.field.SetBool(value == "true")
-	case int:
+		v.SetBool(value == "true")
+	case v.Kind() == reflect.Int:
 		n, err := strconv.Atoi(value)
 		if err != nil {
 			return bad
 		}
-		l.field.SetInt(int64(n))
+		v.SetInt(int64(n))
+	default:
+		return bad
 	}
 	return nil
 }
@@ -196,16 +205,7 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// text writes the value of a leaf as it would stand in an environment variable.
-func text(v reflect.Value) string {
-	if list, ok := v.Interface().([]string); ok {
-		return strings.Join(list, ",")
-	}
-	return fmt.Sprint(v.Interface())
-}
-
-// Env takes settings from environment variables, each as NAME=value. Lists are written with commas. An empty variable counts
-// as not set. It returns the names that begin with [Prefix] and are no setting: they may be misspelt, or set by somebody else.
+// Env takes settings from environment variables, each as NAME=value. An empty variable counts as not set. It returns the names that begin with [Prefix] and are no setting: they may be misspelt, or set by somebody else.
 func (s *Set) Env(environ []string) (unknown []string) {
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
@@ -232,13 +232,42 @@ func (s *Set) Flag(flag, path, value string) {
 	s.take(l, "flag "+flag, value)
 }
 
+// take sets a leaf from a text that does not stand in a file.
 func (s *Set) take(l *leaf, where, value string) {
 	l.Source = where
-	if err := l.set(value); err != nil {
+	switch l.field.Kind() {
+	case reflect.Slice, reflect.Map:
+		s.takeMany(l, where, value)
+		return
+	}
+	if err := setScalar(l.field, value); err != nil {
 		if l.Secret != "" {
 			err = fmt.Errorf("not %s", kindOf(l.field.Type()))
 		}
 		s.problems = append(s.problems, &Problem{where, l.Path, err.Error()})
+	}
+}
+
+// takeMany reads a list or a map, written as YAML or, if it is a list of texts, with commas.
+func (s *Set) takeMany(l *leaf, where, value string) {
+	if l.field.Type() == reflect.TypeFor[[]string]() && !strings.HasPrefix(strings.TrimSpace(value), "[") {
+		var list []string
+		for e := range strings.SplitSeq(value, ",") {
+			if e = strings.TrimSpace(e); e != "" {
+				list = append(list, e)
+			}
+		}
+		l.field.Set(reflect.ValueOf(list))
+		return
+	}
+	f, err := parser.ParseBytes([]byte(value), 0)
+	switch {
+	case err != nil:
+		p := syntaxProblem(where, err)
+		p.Path = l.Path
+		s.problems = append(s.problems, p)
+	case len(f.Docs) > 0 && f.Docs[0].Body != nil:
+		s.decode(where, l.Path, l.field, f.Docs[0].Body)
 	}
 }
 
@@ -264,7 +293,7 @@ func (s *Set) Keys() []Key {
 	keys := make([]Key, len(s.leaves))
 	for i, l := range s.leaves {
 		keys[i] = l.Key
-		keys[i].Value = text(l.field)
+		keys[i].Value = flow(l.field, l.Secret)
 	}
 	return keys
 }

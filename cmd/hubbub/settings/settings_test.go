@@ -18,7 +18,16 @@ type config struct {
 		Window     time.Duration `yaml:"window" doc:"how long"`
 		Secret     string        `yaml:"secret" doc:"for signatures" secret:"true"`
 		JWKSURL    string        `yaml:"jwksURL" doc:"keys"`
+
+		Users  []user            `yaml:"users" doc:"people"`
+		Rights map[string]string `yaml:"rights" doc:"who may"`
 	} `yaml:"notify"`
+}
+
+type user struct {
+	Name   string   `yaml:"name"`
+	Hash   string   `yaml:"hash" secret:"true"`
+	Rights []string `yaml:"rights"`
 }
 
 func defaults() *config {
@@ -37,7 +46,7 @@ func TestFile(t *testing.T) {
 		{"everything", "listen: ':1'\norigins: [a, b]\nnotify:\n  maxDevices: 3\n  enabled: true\n  window: 5m\n  secret: 123\n", ""},
 		{"unknown key", "listen: x\nlistne: y\n", "f.yaml:2:1: listne: unknown key, did you mean listen?"},
 		{"unknown nested key", "notify:\n  maxdevices: 3\n", "f.yaml:2:3: notify.maxdevices: unknown key, did you mean maxDevices?"},
-		{"unknown key like no other", "notify:\n  xyzzy: 3\n", "f.yaml:2:3: notify.xyzzy: unknown key, want one of maxDevices, enabled, window, secret, jwksURL"},
+		{"unknown key like no other", "notify:\n  xyzzy: 3\n", "f.yaml:2:3: notify.xyzzy: unknown key, want one of maxDevices, enabled, window, secret, jwksURL, users, rights"},
 		{"unknown section", "relay:\n  a: 1\n", "f.yaml:1:1: relay: unknown key, want one of listen, database, origins, notify"},
 		{"key with dots", "notify.maxDevices: 3\n", ""},
 		{"word for a number", "notify:\n  maxDevices: two\n", `f.yaml:2:15: notify.maxDevices: the text "two", want a whole number`},
@@ -50,13 +59,20 @@ func TestFile(t *testing.T) {
 		{"bad bool", "notify:\n  enabled: 1\n", `f.yaml:2:12: notify.enabled: "1", want true or false`},
 		{"word for a bool", "notify:\n  enabled: on\n", `f.yaml:2:12: notify.enabled: the text "on", want true or false`},
 		{"text for a list", "origins: a\n", `f.yaml:1:10: origins: "a", want a list of texts`},
-		{"keys in a list", "origins:\n- a: 1\n", `f.yaml:2:3: origins: keys, want a text`},
-		{"text for a section", "notify: on\n", `f.yaml:1:9: notify: "on", want keys: maxDevices, enabled, window, secret, jwksURL`},
+		{"keys in a list", "origins:\n- a: 1\n", `f.yaml:2:3: origins[0]: keys, want a text`},
+		{"text for a section", "notify: on\n", `f.yaml:1:9: notify: "on", want keys: maxDevices, enabled, window, secret, jwksURL, users, rights`},
 		{"list for all", "- a\n", `f.yaml:1:1: a list, want keys: listen, database, origins, notify`},
 		{"the same key again", "listen: a\nlisten: b\n", `f.yaml:2:1: mapping key "listen" already defined at [1:1]`},
 		{"not YAML", "listen: [a\n", `f.yaml:1:9: `},
 		{"two documents", "listen: a\n---\nlisten: b\n", `f.yaml:3:1: a second document, want one`},
 		{"alias", "listen: &a x\ndatabase: *a\n", `f.yaml:1:9: listen: an anchor or alias, which are not supported, want a text`},
+		{"entries", "notify:\n  users:\n  - name: ann\n    rights: [a]\n  - name: bob\n  rights: {x: y}\n", ""},
+		{"unknown key of an entry", "notify:\n  users:\n  - name: ann\n    right: [a]\n", "f.yaml:4:5: notify.users[0].right: unknown key, did you mean rights?"},
+		{"wrong value of an entry", "notify:\n  users:\n  - name: ann\n    rights: a\n", `f.yaml:4:13: notify.users[0].rights: "a", want a list of texts`},
+		{"text for an entry", "notify:\n  users: [ann]\n", `f.yaml:2:11: notify.users[0]: "ann", want keys: name, hash, rights`},
+		{"text for entries", "notify:\n  users: ann\n", `f.yaml:2:10: notify.users: "ann", want a list of entries with keys: name, hash, rights`},
+		{"list in a map", "notify:\n  rights: {x: [y]}\n", `f.yaml:2:15: notify.rights.x: a list, want a text`},
+		{"text for a map", "notify:\n  rights: x\n", `f.yaml:2:11: notify.rights: "x", want keys with texts`},
 		{"bad secret is not shown", "notify:\n  secret: [hush]\n", `f.yaml:2:11: notify.secret: a list, want a text`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -90,7 +106,8 @@ func TestOrder(t *testing.T) {
 	s := settings.New(c)
 	s.File("f.yaml", []byte("listen: file\ndatabase: file\norigins: [file]\nnotify:\n  window: 2m\n"))
 	unknown := s.Env([]string{"HUBBUB_DATABASE=env", "HUBBUB_ORIGINS=a, b", "HUBBUB_NOTIFY_MAX_DEVICES=7", "HUBBUB_NOTIFY_JWKS_URL=u",
-		"HUBBUB_NOTIFY_ENABLED=true", "HUBBUB_LISTEN=env", "HUBBUB_NOTIFY_SECRET=", "HUBBUB_SERVICE_HOST=1.2.3.4", "PATH=/bin"})
+		"HUBBUB_NOTIFY_ENABLED=true",
+		"HUBBUB_NOTIFY_USERS=[{name: ann, hash: hush, rights: [a, b]}]", "HUBBUB_NOTIFY_RIGHTS={x: y}", "HUBBUB_LISTEN=env", "HUBBUB_NOTIFY_SECRET=", "HUBBUB_SERVICE_HOST=1.2.3.4", "PATH=/bin"})
 	s.Flag("--listen", "listen", "flag")
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
@@ -103,14 +120,16 @@ func TestOrder(t *testing.T) {
 		got[k.Path] = k.Value + " from " + k.Source
 	}
 	for path, want := range map[string]string{
-		"listen":            "flag from flag --listen",
-		"database":          "env from environment variable HUBBUB_DATABASE",
-		"origins":           "a,b from environment variable HUBBUB_ORIGINS",
+		"listen":            "\"flag\" from flag --listen",
+		"database":          `"(secret)" from environment variable HUBBUB_DATABASE`,
+		"origins":           `["a", "b"] from environment variable HUBBUB_ORIGINS`,
 		"notify.window":     "2m0s from f.yaml:5:11",
 		"notify.maxDevices": "7 from environment variable HUBBUB_NOTIFY_MAX_DEVICES",
-		"notify.jwksURL":    "u from environment variable HUBBUB_NOTIFY_JWKS_URL",
+		"notify.jwksURL":    `"u" from environment variable HUBBUB_NOTIFY_JWKS_URL`,
 		"notify.enabled":    "true from environment variable HUBBUB_NOTIFY_ENABLED",
-		"notify.secret":     " from default",
+		"notify.secret":     `"" from default`,
+		"notify.users":      `[{name: "ann", hash: "(secret)", rights: ["a", "b"]}] from environment variable HUBBUB_NOTIFY_USERS`,
+		"notify.rights":     `{"x": "y"} from environment variable HUBBUB_NOTIFY_RIGHTS`,
 	} {
 		if got[path] != want {
 			t.Errorf("%s: %s, want %s", path, got[path], want)
@@ -121,10 +140,11 @@ func TestOrder(t *testing.T) {
 func TestEnvProblems(t *testing.T) {
 	t.Parallel()
 	s := settings.New(defaults())
-	s.Env([]string{"HUBBUB_NOTIFY_MAX_DEVICES=two", "HUBBUB_NOTIFY_WINDOW=1 day"})
+	s.Env([]string{"HUBBUB_NOTIFY_MAX_DEVICES=two", "HUBBUB_NOTIFY_WINDOW=1 day", "HUBBUB_NOTIFY_USERS=[{nam: x}]"})
 	s.Fault("notify.maxDevices", "is %d, want at least %d", 0, 1)
 	want := `environment variable HUBBUB_NOTIFY_MAX_DEVICES: notify.maxDevices: "two", want a whole number
 environment variable HUBBUB_NOTIFY_WINDOW: notify.window: "1 day", want a duration such as 30s or 5m
+environment variable HUBBUB_NOTIFY_USERS:1:3: notify.users[0].nam: unknown key, did you mean name?
 environment variable HUBBUB_NOTIFY_MAX_DEVICES: notify.maxDevices: is 0, want at least 1`
 	if err := s.Err(); err == nil || err.Error() != want {
 		t.Errorf("error\n%v\nwant\n%s", err, want)

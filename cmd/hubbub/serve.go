@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hubbub-go/hubbub/auth"
+	"github.com/hubbub-go/hubbub/cmd/hubbub/keyfile"
+	"github.com/hubbub-go/hubbub/signalr"
+)
+
+// server is a running server.
+type server struct {
+	config   *Config
+	log      *slog.Logger
+	keys     *keyfile.File
+	demo     *demoUser
+	systems  []*system
+	health   *health
+	started  time.Time
+	url      string
+	http     *http.Server
+	failed   chan error // the listener broke
+	serving  sync.WaitGroup
+	listener net.Listener
+}
+
+// newServer opens everything and serves. Close it when done, whether it was drained or not.
+func newServer(ctx context.Context, c *Config, log *slog.Logger) (s *server, err error) {
+	s = &server{config: c, log: log, started: time.Now(), failed: make(chan error, 1)}
+	s.health = &health{checks: map[string]func(context.Context) error{}, draining: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := s.openKeys(); err != nil {
+		return nil, &configError{err}
+	}
+	// The address is taken first: two servers must not open one folder.
+	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return nil, fail(exitStart, err)
+	}
+	handler, err := s.build(ctx)
+	if err != nil {
+		return nil, fail(exitStart, err)
+	}
+	return s, s.listen(handler)
+}
+
+// openKeys reads the keys or makes some, and refuses to show development keys to other machines.
+func (s *server) openKeys() error {
+	c, path := s.config, s.config.keyPath()
+	f, err := keyfile.Read(path)
+	if err != nil && !missing(err) {
+		return err
+	}
+	if development := err != nil || f.Development; development && !isLoopback(c.Listen) {
+		return fmt.Errorf("the keys in %s are development keys, and %s can be reached from other machines: "+
+			"run \"hubbub keys create --force --data %s\" to make keys for it, or listen on 127.0.0.1", path, c.Listen, c.Data)
+	}
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	f, created, err := keyfile.ReadOrCreate(path)
+	if err != nil {
+		return err
+	}
+	if created {
+		s.log.Info("made development keys", "file", path)
+	}
+	if f.Development && c.Demo.Enabled {
+		if s.demo, err = newDemoUser(c); err != nil {
+			return err
+		}
+	}
+	s.keys = f
+	return nil
+}
+
+// isLoopback reports whether only this machine can reach an address to listen on.
+func isLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// build mounts the systems and everything around them.
+func (s *server) build(ctx context.Context) (http.Handler, error) {
+	ring, err := s.keys.Ring()
+	if err != nil {
+		return nil, err
+	}
+	foreign, err := s.config.foreign(s.log)
+	if err != nil {
+		return nil, err
+	}
+	origin, err := s.origin()
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	at := &site{config: s.config, mux: mux, keys: ring, foreign: foreign, origin: origin, demo: s.demo, log: s.log}
+	var paths []string
+	for _, mount := range mounts {
+		one, err := mount(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		if one == nil {
+			continue
+		}
+		s.systems = append(s.systems, one)
+		s.health.checks[one.name] = one.ready
+		paths = append(paths, one.paths...)
+	}
+	cross, err := auth.CORS(auth.CORSOptions{Origins: s.config.TrustedOrigins})
+	if err != nil {
+		return nil, err
+	}
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /health/live", s.health.live)
+	outer.HandleFunc("GET /health/ready", s.health.ready)
+	outer.Handle("GET /metrics", metricsHandler(s.systems, s.started))
+	if s.config.Page {
+		s.mapPage(outer)
+	}
+	outer.Handle("/", cross(signalr.FoldCase(mux, paths...)))
+	return logRequests(s.log, outer), nil
+}
+
+// origin returns whether the page that sent a request may open a WebSocket: one of this server, as the header Host says, or of
+// a trusted origin. Browsers let any page try.
+func (s *server) origin() (func(*http.Request) bool, error) {
+	var own *auth.Origins
+	trusted, err := auth.ParseOrigins(s.config.TrustedOrigins...)
+	if err != nil {
+		return nil, err
+	}
+	return func(r *http.Request) bool { return own.Allowed(r) || trusted.Allowed(r) }, nil
+}
+
+func (s *server) listen(handler http.Handler) error {
+	s.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	scheme := "http"
+	if c := s.config.TLS; c.CertFile != "" {
+		cert, err := newCertificate(c.CertFile, c.KeyFile, s.log)
+		if err != nil {
+			return &configError{err}
+		}
+		scheme = "https"
+		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
+	}
+	s.url = scheme + "://" + s.listener.Addr().String()
+	s.serving.Go(func() {
+		var err error
+		if scheme == "https" {
+			err = s.http.ServeTLS(s.listener, "", "")
+		} else {
+			err = s.http.Serve(s.listener)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serve %s: %w", s.url, err)
+		}
+	})
+	return nil
+}
+
+// welcome tells a person what to try.
+func (s *server) welcome(w io.Writer) {
+	for _, one := range s.systems {
+		s.log.Info("mounted", "system", one.name, "hub", one.paths[0])
+	}
+	if s.demo == nil {
+		return
+	}
+	fmt.Fprintf(w, "\nDevelopment mode: for this machine only.\n  page      %s/\n  user      %s\n  password  %s", s.url, s.demo.Name, s.demo.Password)
+	if s.demo.path != "" {
+		fmt.Fprintf(w, "   (kept in %s)", s.demo.path)
+	}
+	fmt.Fprint(w, "\n\n")
+}
+
+// drain ends the server in order: not ready, no new connections, every connection asked to come back elsewhere, the rest of
+// the requests finished. It returns an error if the time was over first, or killed was closed, and the rest was cut.
+func (s *server) drain(killed <-chan struct{}) error {
+	close(s.health.draining)
+	if s.config.Drain.Delay > 0 {
+		t := time.NewTimer(s.config.Drain.Delay)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-killed:
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.Drain.Timeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-killed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var all error
+	for _, one := range s.systems {
+		for _, h := range one.hubs {
+			wg.Go(func() {
+				if err := h.Shutdown(ctx, s.pace(h.Stats().Connections)); err != nil {
+					mu.Lock()
+					all = errors.Join(all, err)
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if err := s.http.Shutdown(ctx); err != nil {
+		all = errors.Join(all, fmt.Errorf("requests: %w", err))
+		s.http.Close()
+	}
+	return all
+}
+
+// pace is how many of a hub's connections are asked to leave in a second.
+func (s *server) pace(connections int) int {
+	if n := s.config.Drain.PerSecond; n > 0 {
+		return n
+	}
+	half := (s.config.Drain.Timeout / 2).Seconds()
+	return max(100, int(float64(connections)/half)+1)
+}
+
+// close releases everything at once. It may be called twice.
+func (s *server) close() {
+	if s.http != nil {
+		s.http.Close()
+	} else if s.listener != nil {
+		s.listener.Close()
+	}
+	s.serving.Wait()
+	for _, one := range s.systems {
+		if err := one.close(); err != nil {
+			s.log.Error("close", "system", one.name, "error", err)
+		}
+	}
+	s.systems = nil
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/hubbub-go/hubbub/cmd/hubbub/page"
+)
+
+// status is what the page shows: nothing that a stranger may not know.
+type status struct {
+	Version     string         `json:"version"`
+	Started     time.Time      `json:"started"`
+	Uptime      int64          `json:"uptimeSeconds"`
+	Development bool           `json:"development"`
+	Draining    bool           `json:"draining"`
+	Systems     []systemStatus `json:"systems"`
+}
+
+type systemStatus struct {
+	Name  string      `json:"name"`
+	Title string      `json:"title"`
+	Hubs  []hubStatus `json:"hubs"`
+}
+
+type hubStatus struct {
+	Name        string `json:"name"`
+	Path        string `json:"path"`
+	Connections int    `json:"connections"`
+	Users       int    `json:"users"`
+	Received    int64  `json:"received"`
+	Sent        int64  `json:"sent"`
+	Invocations int64  `json:"invocations"`
+	Failed      int64  `json:"failed"`
+}
+
+func (s *server) mapPage(mux *http.ServeMux) {
+	p := page.Handler()
+	mux.Handle("GET /{$}", p)
+	mux.Handle("GET /page/", p)
+	mux.HandleFunc("GET /status", s.serveStatus)
+}
+
+func (s *server) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	answer := status{Version: version(), Started: s.started.UTC(), Uptime: int64(time.Since(s.started).Seconds()),
+		Development: s.keys.Development, Systems: []systemStatus{}}
+	select {
+	case <-s.health.draining:
+		answer.Draining = true
+	default:
+	}
+	for _, one := range s.systems {
+		state := systemStatus{Name: one.name, Title: one.title}
+		for i, h := range one.hubs {
+			n := h.Stats()
+			state.Hubs = append(state.Hubs, hubStatus{h.Name(), one.paths[i], n.Connections, n.Users, n.Received, n.Sent, n.Invocations, n.Failed})
+		}
+		answer.Systems = append(answer.Systems, state)
+	}
+	writeJSON(w, http.StatusOK, answer)
+}

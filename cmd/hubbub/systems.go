@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/auth"
+	"github.com/hubbub-go/hubbub/signalr"
+)
+
+// system is one of the systems as the binary sees it. To mount another one, write its function beside mountNotify and add it
+// to mounts.
+type system struct {
+	name       string // as in the configuration
+	title      string // for people
+	paths      []string
+	hubs       []*hubbub.Hub
+	collectors []prometheus.Collector
+	ready      func(context.Context) error
+	close      func() error
+}
+
+// mounts are all systems, in the order in which they start. Each returns nil if it is turned off.
+var mounts = []func(context.Context, *site) (*system, error){mountNotify}
+
+// site is what a system stands on.
+type site struct {
+	config  *Config
+	mux     signalr.Mux
+	keys    *hubbub.KeyRing
+	foreign auth.Verifier            // of the tokens of others, nil if there are none to accept
+	origin  func(*http.Request) bool // may this page open a WebSocket
+	demo    *demoUser                // nil if there is none
+	log     *slog.Logger
+}
+
+// hubOptions returns the options that the configuration gives to every hub.
+func (s *site) hubOptions(log *slog.Logger) hubbub.Options {
+	c := s.config.Hub
+	return hubbub.Options{
+		EnableDetailedErrors:                c.DetailedErrors,
+		KeepAliveInterval:                   c.KeepAliveInterval,
+		ClientTimeoutInterval:               c.ClientTimeoutInterval,
+		HandshakeTimeout:                    c.HandshakeTimeout,
+		MaximumReceiveMessageSize:           c.MaximumReceiveMessageSize,
+		MaximumParallelInvocationsPerClient: c.MaximumParallelInvocations,
+		MaximumQueuedBytes:                  c.MaximumQueuedBytes,
+		StatefulReconnectBufferSize:         c.StatefulReconnectBufferSize,
+		Logger:                              log,
+	}
+}
+
+// endpointOptions returns the options that the configuration gives to every address of a hub, without its authentication.
+func (s *site) endpointOptions() *signalr.Options {
+	set, _ := transports(s.config.Hub.Transports) // checked with the configuration
+	return &signalr.Options{
+		Transports:                      set,
+		AllowStatefulReconnects:         s.config.Hub.StatefulReconnect,
+		CloseOnAuthenticationExpiration: s.config.Auth.CloseOnExpiration,
+		EnableAuthenticationRefresh:     s.config.Auth.Refresh,
+		CheckOrigin:                     s.origin,
+		Keys:                            s.keys,
+	}
+}
+
+// transports turns their names into a set.
+func transports(names []string) (signalr.Transport, error) {
+	var set signalr.Transport
+	for _, n := range names {
+		switch strings.ToLower(n) {
+		case "websockets":
+			set |= signalr.WebSockets
+		case "serversentevents":
+			set |= signalr.ServerSentEvents
+		case "longpolling":
+			set |= signalr.LongPolling
+		default:
+			return 0, fmt.Errorf("%q, want webSockets, serverSentEvents or longPolling", n)
+		}
+	}
+	if set == 0 {
+		return 0, fmt.Errorf("is empty, want at least one transport")
+	}
+	return set, nil
+}
