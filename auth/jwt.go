@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
 )
 
 // JWTOptions says which JSON Web Tokens are good and how to read them. The keys come from the first of Key, KeyFile, JWKSURL
