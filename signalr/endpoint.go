@@ -117,22 +117,29 @@ func (e *endpoint) remove(c *connection) {
 func (e *endpoint) clock(quiet chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var stopping <-chan struct{}
+	if e.hub != nil {
+		stopping = e.hub.Stopping()
+	}
 	var list []*connection
 	for {
+		var now time.Time
 		select {
 		case <-quiet:
 			return
-		case now := <-tick.C:
-			list = list[:0]
-			e.mu.Lock()
-			for _, c := range e.conns {
-				list = append(list, c)
-			}
-			e.mu.Unlock()
-			for _, c := range list {
-				c.tick(now)
-			}
-			clear(list)
+		case <-stopping:
+			stopping, now = nil, time.Now() // the hub does not know connections before their handshake
+		case now = <-tick.C:
 		}
+		list = list[:0]
+		e.mu.Lock()
+		for _, c := range e.conns {
+			list = append(list, c)
+		}
+		e.mu.Unlock()
+		for _, c := range list {
+			c.tick(now)
+		}
+		clear(list)
 	}
 }

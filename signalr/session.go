@@ -162,7 +162,10 @@ func (s *session) tick(now time.Time) {
 	case ended:
 		return
 	case !shook:
-		if now.Sub(s.started) > s.opts.HandshakeTimeout {
+		switch {
+		case s.c.ep.stopping():
+			s.refuse("Handshake was canceled.", hubbub.ErrShutdown)
+		case now.Sub(s.started) > s.opts.HandshakeTimeout:
 			s.refuse("Handshake was canceled.", namedError{"timeout", "the handshake took too long"})
 		}
 		return
