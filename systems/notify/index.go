@@ -186,3 +186,10 @@ func (x *index) filters(id string) []*filter {
 	}
 	return all
 }
+
+// replace makes x hold what fresh holds, which must not be used any more.
+func (x *index) replace(fresh *index) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.all, x.events, x.topics = fresh.all, fresh.events, fresh.topics
+}

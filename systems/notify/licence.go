@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,7 +128,7 @@ func (t Terms) grant(r licenceRequest, now time.Time) *grant {
 	if t.MaxDevices > 0 {
 		add(maxDeviceCount, strconv.Itoa(t.MaxDevices))
 	}
-	for _, name := range sortedKeys(t.Features) {
+	for _, name := range slices.Sorted(maps.Keys(t.Features)) {
 		add(name, t.Features[name])
 	}
 	return g

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -132,31 +133,35 @@ func (s *System) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	w.Write(body)
 }
 
-// readBody decodes the JSON object in a body of at most limit bytes, for errors with the names of its members.
+// readBody decodes the JSON object in a body of at most limit bytes, into values, so that errors can name what came.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) (map[string]any, error) {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
-	d.UseNumber()
-	var v any
-	err := d.Decode(&v)
-	if err == nil {
-		if _, extra := d.Token(); extra != io.EOF {
-			err = extra
-			if err == nil {
-				err = errors.New("more than one value")
-			}
-		}
-	}
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, problem(http.StatusRequestEntityTooLarge, 0, "The body has more than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes.")
+	_, m, err := readRaw(w, r, limit)
+	return m, err
+}
+
+// readRaw is readBody for those who need the bytes too.
+func readRaw(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, map[string]any, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, nil, problem(http.StatusRequestEntityTooLarge, 0, "The body has more than "+strconv.FormatInt(limit, 10)+" bytes.")
 	}
 	if err != nil {
-		return nil, invalid(bad("", "the body is no JSON: %v", err))
+		return nil, nil, problem(http.StatusBadRequest, 0, "The body cannot be read.")
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, nil, invalid(bad("", "the body is no JSON: %v", err))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, nil, invalid(bad("", "the body has more than one JSON value"))
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, invalid(bad("", "the body is %s, want an object", show(v)))
+		return nil, nil, invalid(bad("", "the body is %s, want an object", show(v)))
 	}
-	return m, nil
+	return raw, m, nil
 }
 
 // text returns a text member of a body; missing and null are "".

@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
 
@@ -229,7 +231,7 @@ func (s *System) Verify(ctx context.Context, token string) (*hubbub.User, error)
 		return nil, errNoSession
 	}
 	if err != nil {
-		return nil, fmt.Errorf("notify: look for the session of a token: %w", err)
+		return nil, fmt.Errorf("notify: look for the session of a token: %w: %w", auth.ErrUnavailable, err)
 	}
 	a := s.accounts.user(sess.UserName)
 	if a == nil || s.accounts.device(sess.DeviceName) == nil {
@@ -250,7 +252,7 @@ func sessionUser(u *hubbub.User, sess Session, a *Account) *hubbub.User {
 	}
 	claims["rights"] = rights
 	claims["userName"], claims["device"], claims["feature"] = a.UserName, sess.DeviceName, a.FeatureName
-	if hasAny(a.Rights, ScopePublish, RightAdmin) {
+	if slices.Contains(a.Rights, ScopePublish) || slices.Contains(a.Rights, RightAdmin) {
 		claims["scope"] = ScopePublish
 	} else {
 		delete(claims, "scope")
