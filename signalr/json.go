@@ -19,7 +19,27 @@ func errTooLarge(max int) error {
 	return invalidData("The maximum message size of %dB was exceeded. The message size can be configured in AddHubOptions.", max)
 }
 
-// jsonProtocol is the hub protocol "json".
+// jsonProtocol is the hub protocol "json". Go values have the form that System.Text.Json gives to their .NET relatives:
+//
+//   - Struct fields without a json tag are named in camel case (URLPath is urlPath), or as declared with [hubbub.AsDeclared].
+//     A json tag wins, with omitempty, omitzero and string as for encoding/json. Nil is written as null. Fields of embedded
+//     structs come after the own ones. On the way in names match without regard to case, unknown members are skipped and
+//     the last of a name wins.
+//   - Map keys are text: of a string, an integer, a bool (True, False), a time, or a type with MarshalText. They are written in
+//     the order of that text.
+//   - Numbers are strict: 1.0, 1e2, "1" and null are no integers, null is no number and no bool. Beyond the range of a type is
+//     refused for integers and infinite for floats. NaN and the infinities cannot be written.
+//   - []byte, and arrays of bytes, are base64 with padding. Nil is null.
+//   - time.Time is 2024-01-02T03:04:05.1234567Z: up to seven digits of a second, Z for time.UTC and an offset else. A text with
+//     neither is read as UTC.
+//   - time.Duration is the text of a .NET TimeSpan, [-][d.]hh:mm:ss[.fffffff], cut to 100 ns.
+//   - [json.RawMessage] is any JSON, [json.Number] keeps all digits, any becomes what encoding/json makes of it, [hubbub.Value]
+//     stays encoded.
+//   - Types with MarshalJSON, MarshalText and their reverses keep their form. A UUID is 16 bytes with MarshalText; only its
+//     text of 36 characters is read.
+//   - Strings are escaped as .NET does it, down to the last byte, by the Unicode version of the Go release.
+//
+// Decode fails with the text of a JsonException of .NET, System.Int32 standing for int and int32.
 type jsonProtocol struct {
 	naming hubbub.Naming
 }

@@ -1,6 +1,7 @@
 package signalr
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/base64"
 	"encoding/json"
@@ -68,7 +69,11 @@ func (p *jsonProtocol) decode(s *jsonScanner, v any) (err error) {
 // decodeExact reads a value without a type: integers as int64 or uint64.
 func (p *jsonProtocol) decodeExact(raw []byte) (any, error) {
 	s := jsonScanner{b: raw, exact: true}
-	return s.anyValue()
+	v, err := s.anyValue()
+	if s.peek(); err == nil && s.i < len(raw) {
+		err = errSyntax
+	}
+	return v, err
 }
 
 func readInt[T int | int32 | int64](s *jsonScanner, bits int) (T, error) {
@@ -261,6 +266,12 @@ func (p *jsonPlan) makeReader() jsonRead {
 		return func(s *jsonScanner, v reflect.Value) error {
 			raw, err := s.rawValue()
 			v.SetBytes(append([]byte(nil), raw...))
+			return err
+		}
+	case t == valueType:
+		return func(s *jsonScanner, v reflect.Value) error {
+			raw, err := s.rawValue()
+			v.Set(reflect.ValueOf(hubbub.RawValue(bytes.Clone(raw), &jsonProtocol{naming: p.naming})))
 			return err
 		}
 	case t == numberType:

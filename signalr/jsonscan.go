@@ -236,7 +236,11 @@ func (s *jsonScanner) rawString() (raw []byte, plain bool, err error) {
 	start := s.i + 1
 	plain = true
 	for i := start; i < len(b); i++ {
-		switch c := b[i]; {
+		c := b[i]
+		if c < utf8.RuneSelf && plainByte[c] {
+			continue
+		}
+		switch {
 		case c == '"':
 			s.i = i + 1
 			return b[start:i], plain, nil

@@ -10,7 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/hubbub-go/hubbub"
 )
+
+// envelopeDepth is how deep an argument already is in its message.
+const envelopeDepth = 2
 
 // appendAny writes a Go value.
 func (p *jsonProtocol) appendAny(dst []byte, v any) ([]byte, error) {
@@ -39,9 +44,11 @@ func (p *jsonProtocol) appendAny(dst []byte, v any) ([]byte, error) {
 		return appendDuration(dst, v), nil
 	case json.RawMessage:
 		return appendRaw(dst, v)
+	case hubbub.Value:
+		return p.appendValue(dst, v)
 	}
 	rv := reflect.ValueOf(v)
-	return jsonPlanOf(rv.Type(), p.naming).write(dst, rv, 0)
+	return jsonPlanOf(rv.Type(), p.naming).write(dst, rv, envelopeDepth)
 }
 
 func appendBase64(dst, b []byte) []byte {
@@ -79,6 +86,10 @@ func (p *jsonPlan) makeWriter() jsonWrite {
 		}
 	case rawJSONType:
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return appendRaw(dst, v.Bytes()) }
+	case valueType:
+		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
+			return (&jsonProtocol{naming: p.naming}).appendValue(dst, v.Interface().(hubbub.Value))
+		}
 	case numberType:
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
 			return appendRaw(dst, []byte(cmp.Or(v.String(), "0")))

@@ -17,7 +17,24 @@ const (
 	kindResult = 3
 )
 
-// msgpackProtocol is the hub protocol "messagepack".
+// msgpackProtocol is the hub protocol "messagepack". Go values have the form that MessagePack-CSharp gives to their .NET
+// relatives:
+//
+//   - Structs are maps of their exported fields, named exactly as in Go or by a msgpack tag, with omitempty and omitzero.
+//     Fields of embedded structs come first. Case counts on the way in; unknown members are skipped. A struct with a field
+//     _msgpack struct{} tagged `msgpack:",as_array"` is an array of its fields, which may be shorter or longer on the way in.
+//   - Integers have the shortest form, with unsigned codes unless they are negative. On the way in any integer that fits the type is taken,
+//     and floats take integers too. Nil is no number and no bool, but the zero value of strings, structs, slices and maps.
+//   - []byte, and arrays of bytes, are bin, and are also read from a text and from an array of integers.
+//   - time.Time is a timestamp (extension -1), in UTC on the way in. time.Duration is a count of 100 ns, as a TimeSpan.
+//   - Map keys may be any scalar; entries are written in the order of their keys, and a key that comes twice is refused.
+//   - any becomes int64 (uint64 where it must), float64, bool, string, []byte, time.Time, []any, map[string]any, or map[any]any
+//     where a key is no text. [hubbub.Value] stays encoded. [json.RawMessage] and [json.Number] are translated.
+//   - Types with MarshalMsg (tinylib/msgp), MarshalMsgpack or MarshalText and their reverses keep their form, so an enum
+//     that is to go as its name, as in .NET, needs MarshalText. A UUID is 16 bytes with MarshalText.
+//   - Values nest at most 500 deep. Text that is no UTF-8 becomes U+FFFD.
+//
+// Decode fails with the text that .NET has for a result of the wrong type.
 type msgpackProtocol struct{}
 
 // newMessagePack returns the hub protocol "messagepack".

@@ -389,3 +389,26 @@ func TestTranslate(t *testing.T) {
 		t.Errorf("broken JSON as MessagePack: %q, %v, want an error", out, err)
 	}
 }
+
+// TestValues: a value may be taken as it came and sent on, alone and inside others, in its protocol and in the other one.
+func TestValues(t *testing.T) {
+	t.Parallel()
+	js, pack := newJSON(hubbub.CamelCase), newMessagePack()
+	var one hubbub.Value
+	var many struct{ List []hubbub.Value }
+	if err := js.Decode([]byte(`{"a": 1}`), &one); err != nil {
+		t.Fatal(err)
+	}
+	if err := pack.Decode(unhex("81a44c6973749201a178"), &many); err != nil {
+		t.Fatal(err)
+	}
+	in := &hubbub.Invocation{Target: "T", Args: hubbub.ArgsOf(one, many, hubbub.ValueOf("v"), hubbub.Value{})}
+	const wantJSON = `{"type":1,"target":"T","arguments":[{"a": 1},{"list":[1,"x"]},"v",null]}` + "\x1e"
+	if out, err := js.Append(nil, in); err != nil || string(out) != wantJSON {
+		t.Errorf("JSON: %s, %v, want %s", out, err, wantJSON)
+	}
+	const wantPack = "960180c0a1549481a1610181a44c6973749201a178a176c090"
+	if out, err := pack.Append(nil, in); err != nil || hex.EncodeToString(out[1:]) != wantPack {
+		t.Errorf("MessagePack: %x, %v, want %s", out[1:], err, wantPack)
+	}
+}

@@ -1,6 +1,7 @@
 package signalr
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -269,6 +270,13 @@ func (p *packPlan) makeReader() packRead {
 		}
 	case t == durationType:
 		return readDuration
+	case t == valueType:
+		return func(b []byte, v reflect.Value, _ int) ([]byte, error) {
+			return own(b, func(raw []byte) error {
+				v.Set(reflect.ValueOf(hubbub.RawValue(bytes.Clone(raw), msgpackProtocol{})))
+				return nil
+			})
+		}
 	case t == rawJSONType, t == numberType:
 		return readJSONText
 	case t.Kind() == reflect.Pointer:

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/hubbub-go/hubbub"
 )
 
 // appendText writes a text. Bytes that are no UTF-8 become U+FFFD.
@@ -69,6 +71,8 @@ func (p msgpackProtocol) appendAny(dst []byte, v any) ([]byte, error) {
 		return appendTimestamp(dst, v), nil
 	case time.Duration:
 		return appendInt(dst, int64(v/tick)), nil
+	case hubbub.Value:
+		return p.appendValue(dst, v)
 	}
 	rv := reflect.ValueOf(v)
 	return packPlanOf(rv.Type()).write(dst, rv, 0)
@@ -85,10 +89,12 @@ func (p *packPlan) makeWriter() packWrite {
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
 			return appendInt(dst, v.Int()/int64(tick)), nil
 		}
-	case rawJSONType:
+	case rawJSONType, numberType:
 		return writeRawJSON
-	case numberType:
-		return writeRawJSON
+	case valueType:
+		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
+			return msgpackProtocol{}.appendValue(dst, v.Interface().(hubbub.Value))
+		}
 	}
 	own := p.makeKindWriter()
 	for _, m := range []struct {

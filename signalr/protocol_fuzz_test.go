@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -77,6 +78,8 @@ func decodeAll(m hubbub.Message) {
 	}
 }
 
+var trailingComma = regexp.MustCompile(`,\s*\]`)
+
 func FuzzJSON(f *testing.F) {
 	for _, c := range written {
 		f.Add([]byte(c.json))
@@ -93,8 +96,8 @@ func FuzzJSON(f *testing.F) {
 		var object map[string]json.RawMessage
 		first := json.NewDecoder(bytes.NewReader(record)).Decode(&object)
 		broken := err != nil && strings.Contains(err.Error(), "Error reading JSON.")
-		if in, ok := m.(*hubbub.Invocation); ok && in.Args.Err() != nil {
-			return // the comma too many that fails only its call
+		if trailingComma.Match(record) {
+			return // behind the last argument it fails only its call
 		}
 		switch {
 		case broken && first == nil && object != nil && !tooDeep(record):

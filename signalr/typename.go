@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"time"
+
+	"github.com/hubbub-go/hubbub"
 )
 
 var (
@@ -12,6 +14,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	rawJSONType  = reflect.TypeFor[json.RawMessage]()
 	numberType   = reflect.TypeFor[json.Number]()
+	valueType    = reflect.TypeFor[hubbub.Value]()
 	textOut      = reflect.TypeFor[encoding.TextMarshaler]()
 	textIn       = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
@@ -51,6 +54,8 @@ func netName(t reflect.Type) (space, name string) {
 		return "System.", "DateTime"
 	case durationType:
 		return "System.", "TimeSpan"
+	case valueType:
+		return "System.", "Object"
 	case rawJSONType:
 		return "System.Text.Json.", "JsonElement"
 	case numberType:
