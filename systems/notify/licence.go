@@ -171,7 +171,7 @@ func (g *grant) license(now time.Time) *License {
 	return &License{
 		ShopID: g.Shop, ActivationTime: g.Activated, ExpirationTime: g.Expires, VerificationTime: Time{now},
 		VerificationInterval: "1.00:00:00", Features: features,
-		RemainingDays: max(0, int64(math.Floor(left.Hours()/24))), IsExpired: left <= 0,
+		RemainingDays: max(0, int64(math.Ceil(left.Hours()/24))), IsExpired: left <= 0,
 	}
 }
 

@@ -17,7 +17,7 @@ CREATE TABLE session (
     ended     BIGINT NOT NULL
 );
 CREATE INDEX session_alive ON session (ended, expires);
-CREATE INDEX session_user ON session (user_name, device);
+CREATE INDEX session_of_user ON session (user_name, device);
 
 -- References of publishers, for the time of the dedupe window.
 CREATE TABLE reference (
