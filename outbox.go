@@ -26,7 +26,7 @@ type outboxItem struct {
 }
 
 // NewOutbox returns a queue of at most limit bytes. wake is called, often and from any goroutine, when there is something to
-// take; it must not block.
+// take; it must not block. It may be called while the hub delivers to many, so it must not use the hub.
 func NewOutbox(limit int, wake func()) *Outbox {
 	return &Outbox{wake: wake, limit: limit}
 }
@@ -35,7 +35,7 @@ func NewOutbox(limit int, wake func()) *Outbox {
 // [Outbox.Finish]. A message larger than the whole limit fits into an empty queue.
 func (o *Outbox) Push(b []byte, t MessageType) error {
 	o.mu.Lock()
-	err := o.push(b, t)
+	err := o.push(b, t, o.limit)
 	o.mu.Unlock()
 	if err == nil {
 		o.wake()
@@ -44,11 +44,11 @@ func (o *Outbox) Push(b []byte, t MessageType) error {
 }
 
 // push needs o.mu.
-func (o *Outbox) push(b []byte, t MessageType) error {
+func (o *Outbox) push(b []byte, t MessageType, limit int) error {
 	if o.closed {
 		return ErrClosed
 	}
-	if o.bytes > 0 && o.bytes+len(b) > o.limit {
+	if o.bytes > 0 && o.bytes+len(b) > limit {
 		return ErrSlow
 	}
 	o.append(b, t)
@@ -65,12 +65,13 @@ func (o *Outbox) append(b []byte, t MessageType) {
 	o.bytes += len(b)
 }
 
-// PushWait is Push that waits for room: until timeout (then [ErrSlow]) or until ctx ends (then its error).
+// PushWait is Push that waits for room: until timeout (then [ErrSlow]) or until ctx ends (then its error). It fills the queue
+// to one half only, so that a long stream leaves room for those who cannot wait.
 func (o *Outbox) PushWait(ctx context.Context, b []byte, t MessageType, timeout time.Duration) error {
 	var expired <-chan time.Time
 	for {
 		o.mu.Lock()
-		err := o.push(b, t)
+		err := o.push(b, t, o.limit/2)
 		if err != ErrSlow {
 			o.mu.Unlock()
 			if err == nil {
@@ -146,7 +147,7 @@ func (o *Outbox) Take(f func(b []byte, t MessageType) bool) int {
 			o.items = o.items[:0]
 		}
 	}
-	if o.room != nil && o.bytes <= o.limit/2 {
+	if o.room != nil && o.bytes <= o.limit/4 {
 		o.release()
 	}
 	return len(o.items) - o.head
