@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Backplane carries bytes between the nodes that share hubs. It knows channels, not hubs, groups or frames; an engine such as
@@ -12,11 +13,13 @@ import (
 // are safe for concurrent use.
 type Backplane interface {
 	// Publish hands data to every subscription of channel on every node, this one included. It may wait for the engine, but not
-	// for subscribers. What one node publishes on one channel arrives in that order. Nobody there is no error. It does not keep data.
+	// for subscribers. Of two calls of which the second began when the first had returned, whatever their channels, the first
+	// arrives first wherever both arrive: the order that package documentation promises to senders rests on that. Nobody there is
+	// no error. It does not keep data.
 	Publish(ctx context.Context, channel string, data []byte) error
-	// Subscribe calls receive, one call at a time, for everything published on channel after it has returned, until cancel is
-	// called. receive must not block for long and must not keep data. cancel may return while a last call runs; calling it twice
-	// does nothing.
+	// Subscribe calls receive, one call at a time for all channels of the node, for everything published on channel after it has
+	// returned, until cancel is called. receive must not block for long, must not keep data, and may call Publish. cancel may
+	// return while a last call runs; calling it twice does nothing, as does calling it after Close.
 	Subscribe(ctx context.Context, channel string, receive func(data []byte)) (cancel func(), err error)
 	// Close ends all subscriptions. Publish and Subscribe fail after it.
 	Close() error
@@ -30,20 +33,26 @@ func NewLocal() Backplane {
 
 var errLocalClosed = errors.New("backplane is closed")
 
+// local has one unbounded queue, which one goroutine at a time empties: Publish never waits, and messages of different channels
+// do not overtake each other.
 type local struct {
-	mu     sync.Mutex
-	closed bool
-	subs   map[string][]*localSub
+	mu      sync.Mutex
+	closed  bool
+	subs    map[string][]*localSub
+	queue   []localMessage
+	running bool
 }
 
-// localSub is one subscription: an unbounded queue that one goroutine at a time empties, so that Publish never waits.
+// localSub is one subscription.
 type localSub struct {
 	receive func([]byte)
+	ended   atomic.Bool
+}
 
-	mu      sync.Mutex
-	queue   [][]byte
-	running bool
-	ended   bool
+// localMessage is one message on its way to one subscription.
+type localMessage struct {
+	to   *localSub
+	data []byte
 }
 
 func (b *local) Publish(_ context.Context, channel string, data []byte) error {
@@ -58,7 +67,11 @@ func (b *local) Publish(_ context.Context, channel string, data []byte) error {
 	}
 	data = slices.Clone(data)
 	for _, s := range subs {
-		s.add(data)
+		b.queue = append(b.queue, localMessage{s, data})
+	}
+	if !b.running {
+		b.running = true
+		go b.run()
 	}
 	return nil
 }
@@ -70,65 +83,50 @@ func (b *local) Subscribe(_ context.Context, channel string, receive func([]byte
 	if b.closed {
 		return nil, errLocalClosed
 	}
-	b.subs[channel] = append(slices.Clip(b.subs[channel]), s)
+	b.subs[channel] = append(b.subs[channel], s)
 	return func() { b.cancel(channel, s) }, nil
 }
 
 func (b *local) cancel(channel string, s *localSub) {
-	s.mu.Lock()
-	s.ended, s.queue = true, nil
-	s.mu.Unlock()
+	s.ended.Store(true)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	subs := slices.DeleteFunc(slices.Clone(b.subs[channel]), func(x *localSub) bool { return x == s })
-	if len(subs) == 0 {
-		delete(b.subs, channel)
-	} else {
+	subs := slices.DeleteFunc(b.subs[channel], func(x *localSub) bool { return x == s })
+	if len(subs) > 0 {
 		b.subs[channel] = subs
+	} else {
+		delete(b.subs, channel)
 	}
 }
 
 func (b *local) Close() error {
 	b.mu.Lock()
-	subs := b.subs
-	b.closed, b.subs = true, nil
-	b.mu.Unlock()
-	for _, list := range subs {
+	defer b.mu.Unlock()
+	for _, list := range b.subs {
 		for _, s := range list {
-			s.mu.Lock()
-			s.ended, s.queue = true, nil
-			s.mu.Unlock()
+			s.ended.Store(true)
 		}
 	}
+	b.closed, b.subs, b.queue = true, nil, nil
 	return nil
 }
 
-func (s *localSub) add(data []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return
-	}
-	s.queue = append(s.queue, data)
-	if !s.running {
-		s.running = true
-		go s.run()
-	}
-}
-
-func (s *localSub) run() {
+// run empties the queue.
+func (b *local) run() {
 	for {
-		s.mu.Lock()
-		if len(s.queue) == 0 || s.ended {
-			s.running = false
-			s.mu.Unlock()
+		b.mu.Lock()
+		batch := b.queue
+		b.queue = nil
+		if len(batch) == 0 {
+			b.running = false
+			b.mu.Unlock()
 			return
 		}
-		batch := s.queue
-		s.queue = nil
-		s.mu.Unlock()
-		for _, data := range batch {
-			s.receive(data)
+		b.mu.Unlock()
+		for _, m := range batch {
+			if !m.to.ended.Load() {
+				m.to.receive(m.data)
+			}
 		}
 	}
 }
