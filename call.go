@@ -20,6 +20,7 @@ type call struct {
 
 	connecting bool // it is OnConnected
 	released   bool // has given its permit back early; guarded by link.mu
+	over       bool // has ended, with its permit given back; guarded by link.mu
 
 	mu   sync.Mutex
 	done chan struct{}
@@ -76,6 +77,15 @@ func (c *call) Value(key any) any {
 	return nil
 }
 
+// abandon is what CancelInvocation does: the context of the call ends, and the streams that it reads, since a method that waits
+// for an item cannot watch its context.
+func (c *call) abandon() {
+	c.cancel()
+	for _, u := range c.uploads {
+		u.finish(context.Canceled)
+	}
+}
+
 // cancel ends the context of the call.
 func (c *call) cancel() {
 	c.mu.Lock()
@@ -101,14 +111,36 @@ func (c *call) close() {
 }
 
 // release gives the permit back while the method goes on, because it waits for its own client: otherwise the answer could
-// stand behind a call that waits for the permit.
-func (c *call) release() {
+// stand behind a call that waits for the permit. It fails if too many calls of the connection wait like this one: a client that
+// never answers must not pile them up.
+func (c *call) release() error {
 	l := c.link
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.plain && !c.released && c.in != nil {
-		c.released = true
+	if !c.plain || c.released || c.over {
+		return nil
+	}
+	if l.released >= l.hub.opts.MaximumStreamsPerClient {
+		return Errorf("The connection has %d calls that wait for results of clients, the limit.", l.released)
+	}
+	c.released = true
+	l.released++
+	l.running--
+	l.pump()
+	return nil
+}
+
+// finish gives back what the call held. It needs link.mu.
+func (c *call) finish() {
+	l := c.link
+	c.over = true
+	switch {
+	case !c.plain:
+		l.streams--
+		l.hub.count.streams.Add(-1)
+	case c.released:
+		l.released--
+	default:
 		l.running--
-		l.pump()
 	}
 }

@@ -65,7 +65,8 @@ func (c *Caller) Send(ctx context.Context, target string, args ...any) error {
 	if c == nil {
 		return ErrNoCaller
 	}
-	return c.Hub().Client(c.ID()).Send(ctx, target, args...)
+	h := c.Hub()
+	return h.sendHere(Clients{kind: toClients, names: []string{c.ID()}}, h.newFrame(&Invocation{Target: target, Args: ArgsOf(args...)}))
 }
 
 // Invoke calls a method of the caller and waits for its result. See [SingleClient.Invoke].
@@ -73,7 +74,7 @@ func (c *Caller) Invoke(ctx context.Context, result any, target string, args ...
 	if c == nil {
 		return ErrNoCaller
 	}
-	return c.Hub().Client(c.ID()).Invoke(ctx, result, target, args...)
+	return c.Hub().invoke(ctx, c.ID(), c.link, result, target, args)
 }
 
 // Others returns all connections but the caller's.
@@ -97,7 +98,7 @@ func (c *Caller) Join(ctx context.Context, group string) error {
 	if c == nil {
 		return ErrNoCaller
 	}
-	return c.Hub().Join(ctx, c.ID(), group)
+	return c.Hub().membership(ctx, c.ID(), c.link, group, true)
 }
 
 // Leave removes the caller from a group. Leaving a group one is not in is no error.
@@ -105,7 +106,7 @@ func (c *Caller) Leave(ctx context.Context, group string) error {
 	if c == nil {
 		return ErrNoCaller
 	}
-	return c.Hub().Leave(ctx, c.ID(), group)
+	return c.Hub().membership(ctx, c.ID(), c.link, group, false)
 }
 
 // Abort ends the connection for good: its client does not reconnect. It returns at once.

@@ -54,7 +54,7 @@ func (c Clients) Except(ids ...string) Clients {
 // connection whose queue is full is closed (see [Options.MaximumQueuedBytes]). Sends of one goroutine reach each connection in
 // their order. Nobody there is no error. It fails if an argument cannot be encoded, or if the backplane refuses.
 func (c Clients) Send(ctx context.Context, target string, args ...any) error {
-	if c.kind == toNobody {
+	if c.kind == toNobody || c.hub == nil {
 		return ErrNoCaller
 	}
 	return c.hub.send(ctx, c, target, args)
@@ -75,12 +75,14 @@ func (c SingleClient) Send(ctx context.Context, target string, args ...any) erro
 }
 
 // Invoke implements [Invoker]: it calls the client's method and waits for its result, without a limit of time but ctx. Inside a
-// hub method it lets the next call of that connection run meanwhile. It fails with an *[Error] for an error of the client.
+// hub method it lets the next call of that connection run meanwhile; at most [Options.MaximumStreamsPerClient] calls of a
+// connection may wait like that. It fails with an *[Error] for an error of the client, and with one that wraps [ErrClosed] if
+// there is no such connection or it ends; with a backplane it takes 5 s to know that no node has it.
 func (c SingleClient) Invoke(ctx context.Context, result any, target string, args ...any) error {
 	if c.hub == nil {
 		return ErrNoCaller
 	}
-	return c.hub.invoke(ctx, c.id, result, target, args)
+	return c.hub.invoke(ctx, c.id, c.hub.life.find(c.id), result, target, args)
 }
 
 // Invoker is the other side of one connection: a [SingleClient], a [Caller], or a client's server.
@@ -98,12 +100,12 @@ func Invoke[T any](ctx context.Context, on Invoker, target string, args ...any) 
 }
 
 // Join adds a connection to a group; adding twice counts once. A connection that is gone is no error. With a backplane it
-// reaches connections of other nodes and waits for their answer.
+// reaches connections of other nodes and waits for their answer: a connection that no node has is an error then, after 5 s.
 func (h *Hub) Join(ctx context.Context, id, group string) error {
-	return h.membership(ctx, id, group, true)
+	return h.membership(ctx, id, h.life.find(id), group, true)
 }
 
 // Leave removes a connection from a group. See [Hub.Join].
 func (h *Hub) Leave(ctx context.Context, id, group string) error {
-	return h.membership(ctx, id, group, false)
+	return h.membership(ctx, id, h.life.find(id), group, false)
 }

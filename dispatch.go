@@ -23,7 +23,7 @@ func (l *Link) Receive(m Message, size int) error {
 		c := l.active[m.InvocationID]
 		l.mu.Unlock()
 		if c != nil {
-			c.cancel()
+			c.abandon()
 		}
 	}
 	return nil
@@ -52,7 +52,7 @@ func (l *Link) invocation(in *Invocation, size int) error {
 	l.pending = append(l.pending, c)
 	l.bytes += size
 	l.pump()
-	for !l.ended && (len(l.pending) >= l.hub.opts.MaximumPendingInvocations || l.bytes >= l.hub.opts.MaximumPendingBytes) {
+	for len(l.pending) > 0 && (len(l.pending) >= l.hub.opts.MaximumPendingInvocations || l.bytes >= l.hub.opts.MaximumPendingBytes) {
 		if l.space == nil {
 			l.space = make(chan struct{})
 		}
@@ -155,13 +155,7 @@ func (l *Link) work(c *call) {
 	for c != nil {
 		l.run(c)
 		l.mu.Lock()
-		if c.plain && !c.released {
-			l.running--
-		}
-		if !c.plain {
-			l.streams--
-			l.hub.count.streams.Add(-1)
-		}
+		c.finish()
 		c = l.next()
 		l.pump()
 		l.mu.Unlock()
@@ -170,6 +164,7 @@ func (l *Link) work(c *call) {
 
 // run executes one call and answers it.
 func (l *Link) run(c *call) {
+	c.caller.user = l.user.Load() // it may have been replaced while the call waited
 	if c.event != nil {
 		if err := c.event(c); err != nil {
 			l.hub.opts.Logger.Error("OnAuthenticationRefreshed failed", "hub", l.hub.name, "connection", l.id, "error", err)
@@ -201,10 +196,13 @@ func (l *Link) run(c *call) {
 	if !c.m.sig.streams {
 		done.HasResult, done.Result = true, ValueOf(result)
 	}
-	if err := l.write(l.ctx, done); err != nil && !gone(err) {
+	b, err := l.encode(done)
+	if err != nil {
 		l.failed(c, err)
 		l.refuse(c.in, Describe(fmt.Sprintf(textUnexpected, c.m.name), err, l.hub.opts.EnableDetailedErrors))
+		return
 	}
+	_ = l.push(l.ctx, b, TypeCompletion) // it fails only if nobody is there to be answered
 }
 
 // execute binds, authorises and runs the method. text is the error for the client, "" if there is none.
@@ -213,22 +211,21 @@ func (l *Link) execute(c *call) (result any, text string) {
 	if err := l.bind(c); err != nil {
 		return nil, Describe(fmt.Sprintf(textInvoke, m.name), err, details)
 	}
-	for _, rule := range m.rules {
-		if !rule(c, c.caller.user, in) {
-			return nil, fmt.Sprintf(textUnauthorized, m.name)
-		}
-	}
+	allowed, err := l.authorize(c)
 	switch {
+	case err != nil:
+		l.failed(c, err)
+		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), err, details)
+	case !allowed:
+		return nil, fmt.Sprintf(textUnauthorized, m.name)
 	case in.Stream && !m.sig.streams:
 		return nil, fmt.Sprintf(textNotStreaming, m.name)
 	case !in.Stream && m.sig.streams:
 		return nil, fmt.Sprintf(textStreaming, m.name)
+	case m.sig.args >= 0 && len(in.StreamIDs) != m.sig.uploads:
+		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), errStreamCount(len(in.StreamIDs), m.sig.uploads), details)
 	}
-	unexpected := fmt.Sprintf
-	if m.sig.args >= 0 && len(in.StreamIDs) != m.sig.uploads {
-		return nil, Describe(unexpected(textUnexpected, m.name), errStreamCount(len(in.StreamIDs), m.sig.uploads), details)
-	}
-	err := error(errCanceled)
+	err = errCanceled
 	if !c.canceled() {
 		result, err = l.invokeMethod(c)
 	}
@@ -240,7 +237,7 @@ func (l *Link) execute(c *call) (result any, text string) {
 			return Seq[any](func(func(any, error) bool) {}), ""
 		}
 		l.failed(c, err)
-		return nil, Describe(unexpected(textUnexpected, m.name), err, details)
+		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), err, details)
 	}
 	if m.sig.streams {
 		if s, ok := result.(seqResult); !ok || s.empty() {
@@ -263,13 +260,29 @@ func (l *Link) bind(c *call) error {
 	for len(uploads) < sig.uploads {
 		uploads = append(uploads, nil) // refused later, with the sentence of the stream count
 	}
-	b, err := c.m.bind(in, uploads)
+	b, err := l.decode(c, uploads)
 	if err != nil {
 		l.hub.opts.Logger.Debug("argument does not bind", "hub", l.hub.name, "method", c.m.name, "connection", l.id, "error", err)
 		return errBinding
 	}
 	in.bound = b
 	return nil
+}
+
+func (l *Link) decode(c *call, uploads []*upload) (b bound, err error) {
+	defer l.hub.recovered(&err)
+	return c.m.bind(c.in, uploads)
+}
+
+// authorize asks the rules of the method.
+func (l *Link) authorize(c *call) (allowed bool, err error) {
+	defer l.hub.recovered(&err)
+	for _, rule := range c.m.rules {
+		if !rule(c, c.caller.user, c.in) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func (l *Link) invokeMethod(c *call) (result any, err error) {
@@ -301,16 +314,15 @@ func (l *Link) refuse(in *Invocation, text string) {
 		l.hub.opts.Logger.Debug("send failed", "hub", l.hub.name, "target", in.Target, "connection", l.id, "error", text)
 		return
 	}
-	_ = l.write(l.ctx, &Completion{InvocationID: in.ID, Error: text})
+	if b, err := l.encode(&Completion{InvocationID: in.ID, Error: text}); err == nil {
+		_ = l.push(l.ctx, b, TypeCompletion)
+	}
 }
 
-// write sends a message to this connection, waiting for room in its queue. A peer that does not make room is given up.
-func (l *Link) write(ctx context.Context, m Message) error {
-	b, err := l.encode(m)
-	if err != nil {
-		return err
-	}
-	err = l.out.PushWait(ctx, b, m.Type(), l.hub.opts.SendTimeout)
+// push sends an encoded message to this connection, waiting for room in its queue. A peer that does not make room is given up.
+// It fails if the connection is gone or ctx has ended.
+func (l *Link) push(ctx context.Context, b []byte, t MessageType) error {
+	err := l.out.PushWait(ctx, b, t, l.hub.opts.SendTimeout)
 	switch {
 	case err == nil:
 		l.hub.count.sent.Add(1)
@@ -318,9 +330,4 @@ func (l *Link) write(ctx context.Context, m Message) error {
 		l.conn.Close(nil, ErrSlow)
 	}
 	return err
-}
-
-// gone reports whether err only says that nobody is there to be answered.
-func gone(err error) bool {
-	return errors.Is(err, ErrSlow) || errors.Is(err, ErrClosed) || errors.Is(err, context.Canceled)
 }

@@ -17,6 +17,7 @@ const (
 	envelopeAck    // the node that has the connection is there
 	envelopeResult // what the connection answered
 	envelopeGone   // the connection went without an answer
+	envelopeForget // nobody waits for the answer any more
 )
 
 const envelopeVersion = 1

@@ -10,6 +10,7 @@ type encoding struct {
 	protocol Protocol
 	framing  Framing
 	index    int
+	links    int // connections that use it; guarded by the lifetime
 }
 
 // encodingOf returns the hub's encoding with that protocol and framing; connections with equal names share it.
@@ -47,15 +48,31 @@ func framingName(f Framing) string {
 // frame is one message to many connections, with its bytes: encoded once for each protocol, wrapped once for each framing,
 // and only for what is connected.
 type frame struct {
-	msg   Message
-	count *counters
+	msg Message
+	hub *Hub
 
 	mu      sync.Mutex
 	wire    [][]byte          // by encoding.index
-	records map[string][]byte // by protocol name
+	records map[string]record // by protocol name
 }
 
-func (h *Hub) newFrame(m Message) *frame { return &frame{msg: m, count: &h.count} }
+// record is a message as one protocol encodes it, or why it could not.
+type record struct {
+	b   []byte
+	err error
+}
+
+func (h *Hub) newFrame(m Message) *frame { return &frame{msg: m, hub: h} }
+
+// ready returns what goes out to connections of encoding e if that is known already.
+func (f *frame) ready(e *encoding) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e.index < len(f.wire) {
+		return f.wire[e.index]
+	}
+	return nil
+}
 
 // bytes returns what goes out to connections of encoding e.
 func (f *frame) bytes(e *encoding) ([]byte, error) {
@@ -80,22 +97,27 @@ func (f *frame) bytes(e *encoding) ([]byte, error) {
 
 // record returns the message as p encodes it. It needs f.mu.
 func (f *frame) record(p Protocol) ([]byte, error) {
-	if b, ok := f.records[p.Name()]; ok {
-		return b, nil
+	if r, ok := f.records[p.Name()]; ok {
+		return r.b, r.err
 	}
 	if f.msg == nil {
 		return nil, fmt.Errorf("message of another node: it was not encoded for protocol %q", p.Name())
 	}
-	b, err := p.Append(nil, f.msg)
-	if err != nil {
-		return nil, err
+	b, err := f.hub.encode(p, nil, f.msg)
+	if err == nil {
+		f.hub.count.encoded.Add(1)
 	}
-	f.count.encoded.Add(1)
 	if f.records == nil {
-		f.records = make(map[string][]byte, 2)
+		f.records = make(map[string]record, 2)
 	}
-	f.records[p.Name()] = b
-	return b, nil
+	f.records[p.Name()] = record{b, err}
+	return b, err
+}
+
+// encode is p.Append. A value whose own encoder panics is one that cannot be encoded.
+func (h *Hub) encode(p Protocol, dst []byte, m Message) (b []byte, err error) {
+	defer h.recovered(&err)
+	return p.Append(dst, m)
 }
 
 // recordBytes are buffers for messages that are wrapped at once and not kept.
@@ -104,7 +126,7 @@ var recordBytes = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return
 // encode returns the bytes of a message to this connection alone.
 func (l *Link) encode(m Message) ([]byte, error) {
 	if l.enc.framing == nil {
-		return l.enc.protocol.Append(nil, m)
+		return l.hub.encode(l.enc.protocol, nil, m)
 	}
 	buf := recordBytes.Get().(*[]byte)
 	defer func() {
@@ -112,7 +134,7 @@ func (l *Link) encode(m Message) ([]byte, error) {
 			recordBytes.Put(buf)
 		}
 	}()
-	b, err := l.enc.protocol.Append((*buf)[:0], m)
+	b, err := l.hub.encode(l.enc.protocol, (*buf)[:0], m)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ const (
 	AsDeclared
 )
 
-// Options of a [Hub]. Zero fields have the default of their comment, which is that of ASP.NET Core SignalR where it has one.
+// Options of a [Hub]. Fields that are zero, or a number below it, have the default of their comment, which is that of ASP.NET
+// Core SignalR where it has one.
 type Options struct {
 	// EnableDetailedErrors tells clients the text of every error and panic. Default false: they read a standard sentence,
 	// and only the text of an *[Error]. Turn it on for development only.
@@ -74,12 +75,12 @@ func (o *Options) withDefaults() Options {
 		d = *o
 	}
 	set := func(p *time.Duration, v time.Duration) {
-		if *p == 0 {
+		if *p <= 0 {
 			*p = v
 		}
 	}
 	num := func(p *int, v int) {
-		if *p == 0 {
+		if *p <= 0 {
 			*p = v
 		}
 	}
@@ -87,7 +88,9 @@ func (o *Options) withDefaults() Options {
 	set(&d.ClientTimeoutInterval, 30*time.Second)
 	set(&d.HandshakeTimeout, 15*time.Second)
 	set(&d.SendTimeout, 10*time.Second)
-	num(&d.MaximumReceiveMessageSize, 32768)
+	if d.MaximumReceiveMessageSize == 0 {
+		d.MaximumReceiveMessageSize = 32768
+	}
 	num(&d.StreamBufferCapacity, 10)
 	num(&d.MaximumParallelInvocationsPerClient, 1)
 	num(&d.MaximumStreamsPerClient, 256)
@@ -245,7 +248,8 @@ func (h *Hub) Stopping() <-chan struct{} { return h.stop }
 
 // Shutdown ends the hub: new connections are refused, and every connection is asked to close and to come back elsewhere
 // (Close with allowReconnect), at most perSecond of them a second (0: all at once). It waits until all are gone or ctx ends,
-// then cuts what is left and returns ctx's error.
+// then drops what is left, with whatever still waits to be written to it, and returns ctx's error. Methods and
+// [Hub.OnDisconnected] that still run are not waited for then.
 func (h *Hub) Shutdown(ctx context.Context, perSecond int) error {
 	h.stopOnce.Do(func() { close(h.stop) })
 	defer func() {
@@ -259,7 +263,7 @@ func (h *Hub) Shutdown(ctx context.Context, perSecond int) error {
 		defer t.Stop()
 		pause = t.C
 	}
-	links := h.life.snapshot()
+	links := h.life.stop()
 	for _, l := range links {
 		l.conn.Close(&Close{AllowReconnect: true}, ErrShutdown)
 		if pause == nil {
@@ -270,10 +274,14 @@ func (h *Hub) Shutdown(ctx context.Context, perSecond int) error {
 		case <-ctx.Done():
 		}
 	}
-	for _, l := range links {
+	for i, l := range links {
 		select {
 		case <-l.done:
 		case <-ctx.Done():
+			for _, left := range links[i:] {
+				left.out.Discard()
+				left.Detach(ErrShutdown)
+			}
 			return fmt.Errorf("hub %s: shutdown: %w", h.name, ctx.Err())
 		}
 	}

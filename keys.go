@@ -1,6 +1,7 @@
 package hubbub
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -36,7 +37,11 @@ func NewKeyRing(keys ...Key) (*KeyRing, error) {
 		}
 		seen[k.ID] = true
 	}
-	return &KeyRing{keys: append([]Key(nil), keys...)}, nil
+	r := &KeyRing{}
+	for _, k := range keys {
+		r.keys = append(r.keys, Key{ID: k.ID, Secret: bytes.Clone(k.Secret)})
+	}
+	return r, nil
 }
 
 // RandomKeyRing returns a ring of one new random key: what it signs is worth nothing to another process or after a restart.

@@ -1,7 +1,6 @@
 package hubbub
 
 import (
-	"errors"
 	"slices"
 	"sync"
 )
@@ -13,6 +12,9 @@ type lifetime struct {
 	all    []*Link
 	groups map[string][]*Link
 	users  map[string][]*Link
+
+	encodings int  // how many of the hub's are in use
+	stopped   bool // nobody is added any more
 }
 
 func (m *lifetime) init() {
@@ -25,12 +27,18 @@ func (m *lifetime) init() {
 func (m *lifetime) add(l *Link, hello []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.stopped {
+		return ErrShutdown
+	}
 	if hello != nil {
 		if err := l.out.Push(hello, 0); err != nil {
 			return err
 		}
 	}
 	m.links[l.id] = l
+	if l.enc.links++; l.enc.links == 1 {
+		m.encodings++
+	}
 	l.allPos = len(m.all)
 	m.all = append(m.all, l)
 	if l.userID != "" {
@@ -48,6 +56,9 @@ func (m *lifetime) remove(l *Link) (groups []string) {
 		return nil
 	}
 	delete(m.links, l.id)
+	if l.enc.links--; l.enc.links == 0 {
+		m.encodings--
+	}
 	m.all = cut(m.all, l.allPos, func(x *Link, i int) { x.allPos = i })
 	if l.userID != "" {
 		drop(m.users, l.userID, l.userPos, func(x *Link, i int) { x.userPos = i })
@@ -117,80 +128,10 @@ func (m *lifetime) snapshot() []*Link {
 	return slices.Clone(m.all)
 }
 
-func (m *lifetime) len() int {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return len(m.all)
-}
-
-// delivery is one frame on its way to the members of an audience on this node.
-type delivery struct {
-	f      *frame
-	except map[string]struct{}
-	slow   []*Link
-	err    error
-}
-
-// deliver puts f into the queue of every connection of this node that c means. A full queue costs its connection, nobody
-// waits. The error is that of an encoding.
-func (h *Hub) deliver(c Clients, f *frame) error {
-	d := delivery{f: f}
-	if len(c.except) > 0 {
-		d.except = make(map[string]struct{}, len(c.except))
-		for _, id := range c.except {
-			d.except[id] = struct{}{}
-		}
-	}
-	m := &h.life
-	m.mu.RLock()
-	switch c.kind {
-	case toAll:
-		d.to(m.all)
-	case toClients:
-		for i, id := range c.names {
-			if l := m.links[id]; l != nil && !slices.Contains(c.names[:i], id) {
-				d.one(l)
-			}
-		}
-	case toGroups:
-		for _, name := range c.names {
-			d.to(m.groups[name])
-		}
-	case toUsers:
-		for i, id := range c.names {
-			if !slices.Contains(c.names[:i], id) {
-				d.to(m.users[id])
-			}
-		}
-	}
-	m.mu.RUnlock()
-	for _, l := range d.slow {
-		l.conn.Close(nil, ErrSlow)
-	}
-	return d.err
-}
-
-func (d *delivery) to(links []*Link) {
-	for _, l := range links {
-		d.one(l)
-	}
-}
-
-func (d *delivery) one(l *Link) {
-	if d.except != nil {
-		if _, out := d.except[l.id]; out {
-			return
-		}
-	}
-	b, err := d.f.bytes(l.enc)
-	if err != nil {
-		d.err = err
-		return
-	}
-	switch err := l.out.Push(b, TypeInvocation); {
-	case err == nil:
-		l.hub.count.sent.Add(1)
-	case errors.Is(err, ErrSlow):
-		d.slow = append(d.slow, l)
-	}
+// stop refuses everybody from now on and returns those who are here.
+func (m *lifetime) stop() []*Link {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = true
+	return slices.Clone(m.all)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -39,17 +40,18 @@ type Link struct {
 	allPos, userPos int
 	groupPos        map[string]int
 
-	mu      sync.Mutex
-	ready   bool             // OnConnected has accepted
-	ended   bool             // Detach was called
-	opened  chan struct{}    // closed when OnConnected has ended
-	pending []*call          // calls that wait for their turn
-	bytes   int              // size of what waits
-	running int              // calls that hold a permit
-	streams int              // calls with streams
-	active  map[string]*call // calls by invocation id
-	uploads map[string]*upload
-	space   chan struct{} // not nil while Receive waits for room
+	mu       sync.Mutex
+	ready    bool             // OnConnected has accepted
+	ended    bool             // Detach was called
+	opened   chan struct{}    // closed when OnConnected has ended
+	pending  []*call          // calls that wait for their turn
+	bytes    int              // size of what waits
+	running  int              // calls that hold a permit
+	released int              // calls that have given it back and wait for a client
+	streams  int              // calls with streams
+	active   map[string]*call // calls by invocation id
+	uploads  map[string]*upload
+	space    chan struct{} // not nil while Receive waits for room
 }
 
 // Attach makes a connection part of the hub and starts [Hub.OnConnected] for it. hello, if not nil, is the first thing that
@@ -134,7 +136,8 @@ func (l *Link) User() *User { return l.user.Load() }
 func (l *Link) Done() <-chan struct{} { return l.done }
 
 // Refresh replaces the user at once, for later calls; running ones keep theirs, and neither [Hub.User] nor groups change.
-// [Hub.OnAuthenticationRefreshed] takes its turn among the calls of the connection. It does not block.
+// [Hub.OnAuthenticationRefreshed] takes its turn among the calls of the connection; where too much waits already, one turn
+// stands for several refreshes. It does not block.
 func (l *Link) Refresh(user *User) {
 	l.user.Store(user)
 	if l.hub.onRefreshed == nil {
@@ -147,7 +150,8 @@ func (l *Link) Refresh(user *User) {
 		return l.hub.onRefreshed(ctx)
 	}
 	l.mu.Lock()
-	if !l.ended {
+	full := len(l.pending) >= l.hub.opts.MaximumPendingInvocations
+	if !l.ended && !(full && slices.ContainsFunc(l.pending, func(c *call) bool { return c.event != nil })) {
 		l.pending = append(l.pending, c)
 		l.pump()
 	}
@@ -164,6 +168,11 @@ func (l *Link) Detach(reason error) {
 		return
 	}
 	l.ended = true
+	for _, c := range l.pending {
+		if !c.plain {
+			c.finish()
+		}
+	}
 	l.pending, l.bytes = nil, 0
 	l.wakeReceiver()
 	l.mu.Unlock()
@@ -187,7 +196,6 @@ func (l *Link) end(reason error) {
 	}
 	l.uploads = nil
 	l.mu.Unlock()
-	h.results.lost(l)
 	groups := h.life.remove(l)
 	if h.remote != nil {
 		h.remote.detach(l, groups)

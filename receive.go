@@ -2,6 +2,7 @@ package hubbub
 
 import (
 	"context"
+	"errors"
 	"strings"
 )
 
@@ -30,24 +31,34 @@ func (r *remote) receive(channel string, data []byte) {
 		}
 	case envelopeInvoke:
 		r.question(name, e)
-	case envelopeAck:
-		r.mu.Lock()
-		done := r.acks[e.key]
-		delete(r.acks, e.key)
-		r.mu.Unlock()
-		if done != nil {
-			done <- struct{}{}
+	case envelopeForget:
+		if l := r.hub.life.find(name); l != nil {
+			r.hub.results.forget(e.key, l)
 		}
+	case envelopeAck:
+		r.acknowledged(e.key)
 	case envelopeResult, envelopeGone:
 		r.answer(e)
+		r.acknowledged(e.key)
+	}
+}
+
+// acknowledged lets the one go on who waits for word of the node that he asked.
+func (r *remote) acknowledged(key string) {
+	r.mu.Lock()
+	done := r.acks[key]
+	delete(r.acks, key)
+	r.mu.Unlock()
+	if done != nil {
+		done <- struct{}{}
 	}
 }
 
 func (e *envelope) frame(h *Hub) *frame {
 	f := h.newFrame(nil)
-	f.records = make(map[string][]byte, len(e.names))
+	f.records = make(map[string]record, len(e.names))
 	for i, n := range e.names {
-		f.records[n] = e.records[i]
+		f.records[n] = record{b: e.records[i]}
 	}
 	return f
 }
@@ -85,8 +96,13 @@ func (r *remote) question(id string, e *envelope) {
 	if err != nil {
 		r.hub.results.close(e.key)
 		r.hub.opts.Logger.Error("question of another node not asked", "hub", r.hub.name, "connection", id, "error", err)
+		if errors.Is(err, ErrSlow) {
+			l.conn.Close(nil, ErrSlow)
+		}
+		r.reply(e, &envelope{kind: envelopeGone, err: errDisconnected(id).Error()})
 		return
 	}
+	r.hub.count.sent.Add(1)
 	r.reply(e, &envelope{kind: envelopeAck})
 	go r.forward(e, q, l)
 }
@@ -96,15 +112,14 @@ func (r *remote) forward(e *envelope, q *question, l *Link) {
 	select {
 	case m, ok := <-q.answer:
 		if !ok {
-			r.reply(e, &envelope{kind: envelopeGone, err: q.gone.Error()})
-			return
+			return // the node that asked has given up
 		}
 		out := &envelope{kind: envelopeResult, err: m.Error, has: m.HasResult}
 		if raw, _ := m.Result.Raw(); m.HasResult {
 			out.names, out.records = []string{l.enc.protocol.Name()}, [][]byte{raw}
 		}
 		r.reply(e, out)
-	case <-l.done:
+	case <-q.lost():
 		r.hub.results.close(e.key)
 		r.reply(e, &envelope{kind: envelopeGone, err: errDisconnected(l.id).Error()})
 	}

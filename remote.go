@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,15 @@ type subscription struct {
 	ready  chan struct{}
 	cancel func()
 	err    error
+	ended  atomic.Bool // what still comes is not for its successor, which hears it itself
+}
+
+// end cancels the subscription once it is there.
+func (s *subscription) end() {
+	<-s.ready
+	if s.cancel != nil {
+		s.cancel()
+	}
 }
 
 func newRemote(h *Hub) *remote {
@@ -69,6 +79,10 @@ func (r *remote) start() error {
 // subscribe makes sure that channel is subscribed, and with count remembers one more who needs it.
 func (r *remote) subscribe(channel string, count bool) error {
 	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return ErrShutdown
+	}
 	s := r.subs[channel]
 	mine := s == nil
 	if mine {
@@ -81,11 +95,17 @@ func (r *remote) subscribe(channel string, count bool) error {
 	r.mu.Unlock()
 	if mine {
 		ctx, stop := context.WithTimeout(context.Background(), answerTimeout)
-		s.cancel, s.err = r.bus.Subscribe(ctx, channel, func(data []byte) { r.receive(channel, data) })
+		s.cancel, s.err = r.bus.Subscribe(ctx, channel, func(data []byte) {
+			if !s.ended.Load() {
+				r.receive(channel, data)
+			}
+		})
 		stop()
 		if s.err != nil {
 			r.mu.Lock()
-			delete(r.subs, channel)
+			if r.subs[channel] == s {
+				delete(r.subs, channel)
+			}
 			r.mu.Unlock()
 		}
 		close(s.ready)
@@ -105,13 +125,11 @@ func (r *remote) unsubscribe(channel string) {
 	last := s.refs == 0
 	if last {
 		delete(r.subs, channel)
+		s.ended.Store(true)
 	}
 	r.mu.Unlock()
 	if last {
-		<-s.ready
-		if s.cancel != nil {
-			s.cancel()
-		}
+		s.end()
 	}
 }
 
@@ -145,29 +163,51 @@ func (r *remote) detach(l *Link, groups []string) {
 func (r *remote) close() {
 	r.mu.Lock()
 	subs := r.subs
-	r.subs = make(map[string]*subscription)
+	r.subs, r.closed = nil, true
 	r.mu.Unlock()
 	for _, s := range subs {
-		<-s.ready
-		if s.cancel != nil {
-			s.cancel()
-		}
+		s.ended.Store(true)
+		s.end()
 	}
 }
 
 // send delivers to an audience: here, and through the backplane on the other nodes.
 func (h *Hub) send(ctx context.Context, c Clients, target string, args []any) error {
 	f := h.newFrame(&Invocation{Target: target, Args: ArgsOf(args...)})
-	if err := h.deliver(c, f); err != nil {
-		return fmt.Errorf("send %s: %w", target, err)
+	if c.kind == toClients || c.kind == toUsers {
+		c.names = unique(c.names)
 	}
-	if h.remote == nil {
-		return nil
+	if err := h.sendHere(c, f); err != nil || h.remote == nil {
+		return err
 	}
 	if err := h.remote.send(ctx, c, f); err != nil {
 		return fmt.Errorf("send %s: %w", target, err)
 	}
 	return nil
+}
+
+// sendHere delivers to an audience on this node alone.
+func (h *Hub) sendHere(c Clients, f *frame) error {
+	if err := h.deliver(c, f); err != nil {
+		return fmt.Errorf("send %s: %w", f.msg.(*Invocation).Target, err)
+	}
+	return nil
+}
+
+// unique returns names, each once, in their order.
+func unique(names []string) []string {
+	if len(names) < 2 {
+		return names
+	}
+	seen := make(map[string]struct{}, len(names))
+	once := make([]string, 0, len(names))
+	for _, n := range names {
+		if _, twice := seen[n]; !twice {
+			seen[n] = struct{}{}
+			once = append(once, n)
+		}
+	}
+	return once
 }
 
 func (r *remote) send(ctx context.Context, c Clients, f *frame) error {
@@ -220,12 +260,11 @@ func (r *remote) encode(e *envelope, f *frame) error {
 	return nil
 }
 
-// membership adds a connection to a group or removes it, wherever it is.
-func (h *Hub) membership(ctx context.Context, id, group string, in bool) error {
+// membership adds a connection to a group or removes it, wherever it is. l is its link if it is of this node.
+func (h *Hub) membership(ctx context.Context, id string, l *Link, group string, in bool) error {
 	if group == "" {
 		return fmt.Errorf("hubbub: empty group name")
 	}
-	l := h.life.find(id)
 	switch {
 	case l == nil && h.remote == nil:
 		return nil
@@ -296,15 +335,32 @@ func (r *remote) ask(ctx context.Context, id string, e *envelope) error {
 	}
 }
 
+// forget tells the node that has the connection that nobody waits for its answer any more.
+func (r *remote) forget(id, key string) {
+	ctx, stop := context.WithTimeout(context.Background(), answerTimeout)
+	defer stop()
+	e := &envelope{kind: envelopeForget, node: r.hub.opts.Node, key: key}
+	if err := r.bus.Publish(ctx, r.channel("connection", id), e.append(nil)); err != nil {
+		r.hub.opts.Logger.Debug("question to another node not taken back", "hub", r.hub.name, "connection", id, "error", err)
+	}
+}
+
 // invoke asks a connection of another node for a result.
 func (r *remote) invoke(ctx context.Context, id string, result any, target string, args []any) error {
 	key, q := r.hub.results.open(nil, newID())
-	defer r.hub.results.close(key)
+	defer func() {
+		if r.hub.results.close(key) {
+			r.forget(id, key)
+		}
+	}()
 	e := &envelope{kind: envelopeInvoke, key: key}
 	if err := r.encode(e, r.hub.newFrame(&Invocation{ID: key, Target: target, Args: ArgsOf(args...)})); err != nil {
-		return err
+		return fmt.Errorf("invoke %s: %w", target, err)
 	}
 	if err := r.ask(ctx, id, e); err != nil {
+		if ctx.Err() != nil {
+			return errGivenUp(ctx)
+		}
 		return err
 	}
 	return r.hub.await(ctx, q, result, nil)

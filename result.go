@@ -22,16 +22,20 @@ type question struct {
 	gone   error            // set before answer is closed without an answer
 }
 
-// lost is closed when the connection that was asked has left the hub; nil if that is for another node to say.
+// lost is closed when the connection that was asked has ended; nil if that is for another node to say.
 func (q *question) lost() <-chan struct{} {
 	if q.link == nil {
 		return nil
 	}
-	return q.link.done
+	return q.link.ctx.Done()
 }
 
 func errDisconnected(id string) error {
 	return Classify("IOException", ErrClosed, fmt.Sprintf("Connection '%s' disconnected.", id))
+}
+
+func errGivenUp(ctx context.Context) error {
+	return &Error{Message: errServerGone, cause: ctx.Err()}
 }
 
 func (r *results) init() { r.waiting = make(map[string]*question) }
@@ -49,22 +53,19 @@ func (r *results) open(l *Link, id string) (string, *question) {
 	return id, q
 }
 
-func (r *results) close(id string) {
+// close gives a question up and reports whether it still waited.
+func (r *results) close(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	_, waited := r.waiting[id]
 	delete(r.waiting, id)
+	return waited
 }
 
-// lost ends all questions to a connection that is gone.
-func (r *results) lost(l *Link) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, q := range r.waiting {
-		if q.link == l {
-			delete(r.waiting, id)
-			q.gone = errDisconnected(l.id)
-			close(q.answer)
-		}
+// forget ends a question to l without an answer.
+func (r *results) forget(id string, l *Link) {
+	if q, ok, foreign := r.take(id, l); ok && !foreign {
+		close(q.answer)
 	}
 }
 
@@ -108,19 +109,21 @@ func (l *Link) completion(m *Completion) error {
 	return nil
 }
 
-// invoke asks the connection id for a result.
-func (h *Hub) invoke(ctx context.Context, id string, result any, target string, args []any) error {
+// invoke asks the connection id for a result. l is its link if it is of this node.
+func (h *Hub) invoke(ctx context.Context, id string, l *Link, result any, target string, args []any) error {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		if c.connecting {
 			return Classify("InvalidOperationException", nil, "Client results inside OnConnectedAsync Hub methods are not allowed.")
 		}
-		c.release()
-	}
-	l := h.life.find(id)
-	if l == nil {
-		if h.remote != nil {
-			return h.remote.invoke(ctx, id, result, target, args)
+		if err := c.release(); err != nil {
+			return err
 		}
+	}
+	switch {
+	case l != nil:
+	case h.remote != nil:
+		return h.remote.invoke(ctx, id, result, target, args)
+	default:
 		return Classify("IOException", ErrClosed, fmt.Sprintf("Connection '%s' does not exist.", id))
 	}
 	key := ""
@@ -129,38 +132,49 @@ func (h *Hub) invoke(ctx context.Context, id string, result any, target string, 
 	}
 	key, q := h.results.open(l, key)
 	defer h.results.close(key)
-	if err := l.write(ctx, &Invocation{ID: key, Target: target, Args: ArgsOf(args...)}); err != nil {
-		return err
+	b, err := l.encode(&Invocation{ID: key, Target: target, Args: ArgsOf(args...)})
+	if err != nil {
+		return fmt.Errorf("invoke %s: %w", target, err)
+	}
+	switch err := l.push(ctx, b, TypeInvocation); {
+	case err == nil:
+	case errors.Is(err, ErrClosed), errors.Is(err, ErrSlow):
+		return errDisconnected(l.id)
+	default:
+		return errGivenUp(ctx)
 	}
 	return h.await(ctx, q, result, l.enc.protocol)
 }
 
 // await waits for the answer to a question.
 func (h *Hub) await(ctx context.Context, q *question, result any, p Protocol) error {
+	var m *Completion
+	ok := false
 	select {
-	case m, ok := <-q.answer:
-		switch {
-		case !ok:
-			return q.gone
-		case m.Error != "":
-			return &Error{Message: m.Error}
-		case result == nil:
-			return nil
-		case !m.HasResult:
-			return &Error{Message: errNoResult}
-		}
-		if err := m.Result.Decode(result); err != nil {
-			return errResult(typeName(p, result), err)
-		}
-		return nil
+	case m, ok = <-q.answer:
 	case <-q.lost():
-		return errDisconnected(q.link.id)
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(ctx.Err(), context.Canceled) {
-			return &Error{Message: errServerGone, cause: ctx.Err()}
+		select {
+		case m, ok = <-q.answer: // it was the last thing that the connection said
+		default:
+			return errDisconnected(q.link.id)
 		}
-		return ctx.Err()
+	case <-ctx.Done():
+		return errGivenUp(ctx)
 	}
+	switch {
+	case !ok:
+		return q.gone
+	case m.Error != "":
+		return &Error{Message: m.Error}
+	case result == nil:
+		return nil
+	case !m.HasResult:
+		return &Error{Message: errNoResult}
+	}
+	if err := m.Result.Decode(result); err != nil {
+		return errResult(typeName(p, result), err)
+	}
+	return nil
 }
 
 // typeName is what the protocol calls the type that v points to.

@@ -130,7 +130,7 @@ func (l *Link) item(m *StreamItem) {
 // stream sends the items of a result. It returns the error text that ends the stream, "" for a proper end.
 func (l *Link) stream(c *call, s seqResult) (text string) {
 	err := l.sendItems(c, s)
-	if err == nil || c.canceled() || gone(err) {
+	if err == nil || c.canceled() {
 		return ""
 	}
 	l.failed(c, err)
@@ -139,19 +139,23 @@ func (l *Link) stream(c *call, s seqResult) (text string) {
 
 func (l *Link) sendItems(c *call, s seqResult) (err error) {
 	defer l.hub.recovered(&err)
+	over := false
 	s.each(func(v any, failed error) bool {
+		if over || c.canceled() {
+			return false
+		}
+		over = true
 		if failed != nil {
 			err = failed
 			return false
 		}
-		if c.canceled() {
+		b, bad := l.encode(&StreamItem{InvocationID: c.in.ID, Item: ValueOf(v)})
+		if bad != nil {
+			err = fmt.Errorf("encode an item: %w", bad)
 			return false
 		}
-		err = l.write(c, &StreamItem{InvocationID: c.in.ID, Item: ValueOf(v)})
-		if err != nil && !gone(err) {
-			err = fmt.Errorf("encode an item: %w", err)
-		}
-		return err == nil
+		over = l.push(c, b, TypeStreamItem) != nil
+		return !over
 	})
 	return err
 }
