@@ -415,3 +415,39 @@ func TestTypeNames(t *testing.T) {
 		}
 	}
 }
+
+// foreign decodes values of a protocol that this package does not know.
+type foreign struct{ err error }
+
+func (f foreign) Decode(raw []byte, v any) error {
+	*v.(*any) = string(raw)
+	return f.err
+}
+
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	for _, p := range []protocol{newJSON(hubbub.CamelCase), newMessagePack()} {
+		item := func(err error) hubbub.Message {
+			return &hubbub.StreamItem{InvocationID: "1", Item: hubbub.RawValue([]byte("x"), foreign{err})}
+		}
+		want, err := p.Append(nil, &hubbub.StreamItem{InvocationID: "1", Item: hubbub.ValueOf("x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Append(nil, item(nil)); err != nil || string(got) != string(want) {
+			t.Errorf("%s: %q, %v, want %q", p.Name(), got, err, want)
+		}
+		for _, m := range []hubbub.Message{item(errors.New("no")), strange{}, nil} {
+			if got, err := p.Append([]byte("kept"), m); err == nil || string(got) != "kept" {
+				t.Errorf("%s: append %T: %q, %v, want an error", p.Name(), m, got, err)
+			}
+		}
+		if want := p.Name() == "messagepack"; p.binary() != want {
+			t.Errorf("%s: binary %t, want %t", p.Name(), p.binary(), want)
+		}
+	}
+}
+
+type strange struct{}
+
+func (strange) Type() hubbub.MessageType { return 99 }

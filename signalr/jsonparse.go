@@ -211,7 +211,7 @@ func (e *jsonEnvelope) arguments() error {
 	for first := true; ; first = false {
 		ok, err := s.more(first, ']')
 		switch {
-		case errors.Is(err, errTrailing):
+		case err == errTrailing:
 			line, at := position(s.b, s.i)
 			e.args = hubbub.BadArgs(hubbub.Classify("JsonReaderException", err, fmt.Sprintf("The JSON array contains a trailing comma "+
 				"at the end which is not supported in this mode. Change the reader options. LineNumber: %d | BytePositionInLine: %d.", line, at)))

@@ -94,6 +94,45 @@ func TestJSONWrite(t *testing.T) {
 	}
 }
 
+// clash has members that want one name, and names that fold in uncommon ways.
+type clash struct {
+	clashA
+	ClashB
+	Long  int `json:"a_name_that_is_longer_than_the_sixty_four_bytes_of_the_space_on_the_stack"`
+	Größe int
+	Kind  int `json:"kind"`
+	KIND  int
+}
+
+type (
+	clashA struct {
+		Same, OfA int
+		Tie       int
+	}
+	// ClashB is exported so that its fields show.
+	ClashB struct {
+		Other int `json:"same"`
+		Tie   int
+		OfB   int `json:"kind"`
+	}
+)
+
+func TestJSONNames(t *testing.T) {
+	t.Parallel()
+	p := newJSON(hubbub.CamelCase).(*jsonProtocol)
+	v := clash{clashA: clashA{Same: 1, OfA: 2, Tie: 3}, ClashB: ClashB{Other: 4, Tie: 5, OfB: 6}, Long: 7, Größe: 8, Kind: 9, KIND: 10}
+	const want = `{"a_name_that_is_longer_than_the_sixty_four_bytes_of_the_space_on_the_stack":7,"größe":8,"kind":9,"ofA":2,"same":4}`
+	if out, err := p.appendAny(nil, v); err != nil || string(out) != want {
+		t.Errorf("names: %s, %v, want %s", out, err, want)
+	}
+	const in = `{"A_NAME_THAT_IS_LONGER_THAN_THE_SIXTY_FOUR_BYTES_OF_THE_SPACE_ON_THE_STACK":7,"GRÖSSE":1,"gr\u00d6\u00dfe":8,"KIND":9,"OFA":2,"Same":4,"tie":5}`
+	var got clash
+	if err := p.Decode([]byte(in), &got); err != nil || got != (clash{clashA: clashA{OfA: 2}, ClashB: ClashB{Other: 4}, Long: 7, Größe: 8, Kind: 9}) {
+		t.Errorf("names in other cases: %+v, %v", got, err)
+	}
+	_ = named1{}.private
+}
+
 func TestJSONWriteAsDeclared(t *testing.T) {
 	t.Parallel()
 	got, err := newJSON(hubbub.AsDeclared).(*jsonProtocol).appendAny(nil, []any{named1{Left: "x"}, map[string]int{"Key": 1}})

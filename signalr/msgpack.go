@@ -22,7 +22,7 @@ const (
 //
 //   - Structs are maps of their exported fields, named exactly as in Go or by a msgpack tag, with omitempty and omitzero.
 //     Fields of embedded structs come first. Case counts on the way in; unknown members are skipped. A struct with a field
-//     _msgpack struct{} tagged `msgpack:",as_array"` is an array of its fields, which may be shorter or longer on the way in.
+//     _ struct{} tagged `msgpack:",as_array"` is an array of its fields, which may be shorter or longer on the way in.
 //   - Integers have the shortest form, with unsigned codes unless they are negative. On the way in any integer that fits the type is taken,
 //     and floats take integers too. Nil is no number and no bool, but the zero value of strings, structs, slices and maps.
 //   - []byte, and arrays of bytes, are bin, and are also read from a text and from an array of integers.

@@ -73,7 +73,7 @@ type packField struct {
 }
 
 // fields lists the members of a struct, those of embedded structs first. asArray is true for a struct with a field
-// _msgpack tagged `msgpack:",as_array"`.
+// that is not exported and tagged `msgpack:",as_array"`.
 func (p *packPlan) fields() (fields []packField, asArray bool) {
 	plain := fieldsOf(p.t, "msgpack", asDeclared)
 	byDepth(plain, true)
@@ -81,6 +81,9 @@ func (p *packPlan) fields() (fields []packField, asArray bool) {
 	for i, f := range plain {
 		fields[i] = packField{field: f, plan: packPlanOf(f.typ), bytes: appendText(nil, f.name)}
 	}
-	mark, ok := p.t.FieldByName("_msgpack")
-	return fields, ok && mark.Tag.Get("msgpack") == ",as_array"
+	for i := range p.t.NumField() {
+		f := p.t.Field(i)
+		asArray = asArray || !f.IsExported() && f.Tag.Get("msgpack") == ",as_array"
+	}
+	return fields, asArray
 }

@@ -45,29 +45,29 @@ type (
 		B *string
 	}
 	keyed struct {
-		_msgpack struct{} `msgpack:",as_array"`
-		A        int32
-		Gap      any `json:"-"`
-		B        *string
+		_   struct{} `msgpack:",as_array"`
+		A   int32
+		Gap any `json:"-"`
+		B   *string
 	}
 	named struct {
 		A int32  `msgpack:"a"`
 		B string `msgpack:"b_b"`
 	}
 	pair struct {
-		_msgpack struct{} `msgpack:",as_array"`
-		Key      string
-		Value    int32
+		_     struct{} `msgpack:",as_array"`
+		Key   string
+		Value int32
 	}
 	tuple struct {
-		_msgpack struct{} `msgpack:",as_array"`
-		Item1    int32
-		Item2    string
+		_     struct{} `msgpack:",as_array"`
+		Item1 int32
+		Item2 string
 	}
 	offset struct {
-		_msgpack struct{} `msgpack:",as_array"`
-		Clock    time.Time
-		Minutes  int16
+		_       struct{} `msgpack:",as_array"`
+		Clock   time.Time
+		Minutes int16
 	}
 )
 
