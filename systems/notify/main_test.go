@@ -450,4 +450,3 @@ func (s *server) eventually(what string, ok func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 }
-

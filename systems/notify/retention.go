@@ -205,10 +205,10 @@ type retained struct {
 
 // read returns what was published after since and has not expired, in the order of its creation.
 func (k *keeper) read(ctx context.Context, since int64) ([]retained, error) {
-	now := k.s.now()
+	now, most := k.s.now(), k.s.config.Retention.Most
 	rows, err := k.s.store.Query(ctx, `SELECT seq, event, resource, action, body FROM retained
 		WHERE seq > ? AND seq <= ? AND created > ? AND (expires = 0 OR expires > ?) ORDER BY created, seq LIMIT ?`,
-		since, k.last, millis(now.Add(-k.s.config.Retention.Window)), millis(now), k.s.config.Retention.Most)
+		max(since, k.last-int64(most)), k.last, millis(now.Add(-k.s.config.Retention.Window)), millis(now), most)
 	if err != nil {
 		return nil, fmt.Errorf("notify: read retained notifications: %w", err)
 	}
