@@ -41,7 +41,7 @@ func (c *Conn) lastWritten() {
 	switch {
 	case c.killed.Load():
 		c.mu.Unlock()
-	case c.wait <= 0 || c.peerGone:
+	case c.wait <= 0:
 		c.mu.Unlock()
 		c.kill(nil)
 	case c.reading != byOwner:

@@ -273,3 +273,35 @@ func TestKill(t *testing.T) {
 		}
 	})
 }
+
+// afterFill is a Source that does something when a Fill has already looked for frames.
+type afterFill struct {
+	queue
+	then func()
+}
+
+func (a *afterFill) Fill(dst []byte, max int) ([]byte, bool) {
+	dst, more := a.queue.Fill(dst, max)
+	if then := a.then; then != nil {
+		a.then = nil
+		then()
+	}
+	return dst, more
+}
+
+// TestCloseDuringFill: what is pushed before Close goes out before the close frame, also
+// when the turn under way has missed it.
+func TestCloseDuringFill(t *testing.T) {
+	both(t, func(t *testing.T, s *server) {
+		cl := s.dial(t, nil)
+		c := s.accepted(t)
+		src := &afterFill{}
+		src.then = func() {
+			src.push(text("just in time"))
+			c.Close(1000, "", patience)
+		}
+		c.Start(src)
+		cl.wantFrame(t, ws.Text, "just in time")
+		cl.wantFrame(t, ws.Close, closePayload(1000, ""))
+	})
+}

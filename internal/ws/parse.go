@@ -25,12 +25,12 @@ type parser struct {
 	want   uint8 // bytes of head that the frame has; 0 before the first two are judged
 	inBody bool
 	fin    bool
-	op     Opcode // of the frame; a continuation has the opcode of its message
-	open   Opcode // of the fragmented message under way; 0: none
-	key    uint32 // mask, rotated so that the next payload byte takes its lowest byte
-	left   uint64 // payload bytes still to come
-	text   utf8Check
-	ctl    []byte // the part of a control payload that has come so far, nil between
+	op     Opcode    // of the frame; a continuation has the opcode of its message
+	open   Opcode    // of the fragmented message under way; 0: none
+	key    uint32    // mask, rotated so that the next payload byte takes its lowest byte
+	left   uint64    // payload bytes still to come
+	text   utf8Check // clean between two messages
+	ctl    []byte    // the part of a control payload that has come so far, nil between
 	err    *ProtocolError
 }
 
@@ -126,7 +126,7 @@ func (d *parser) judge(b0, b1 byte) {
 	case continuation:
 		d.op = d.open
 	case Text, Binary:
-		d.open, d.text = op, utf8Check{}
+		d.open = op
 	}
 	switch n {
 	case 126:
