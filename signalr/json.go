@@ -37,7 +37,7 @@ func errTooLarge(max int) error {
 //     stays encoded.
 //   - Types with MarshalJSON, MarshalText and their reverses keep their form. A UUID is 16 bytes with MarshalText; only its
 //     text of 36 characters is read.
-//   - Strings are escaped as .NET does it, down to the last byte, by the Unicode version of the Go release.
+//   - Strings are escaped as .NET 10 does it, down to the last byte.
 //
 // Decode fails with the text of a JsonException of .NET, System.Int32 standing for int and int32.
 type jsonProtocol struct {

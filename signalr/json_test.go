@@ -154,6 +154,7 @@ func TestJSONOrder(t *testing.T) {
 		{`{"type":1,"target":"\ud83c\udf89\n","arguments":[ "a" , 1 ]}`, `{"type":1,"target":"\uD83C\uDF89\n","arguments":["a",1]}`},
 		{`{"type":1,"target":"A","arguments":["\ud800"]}`, `{"type":1,"target":"A","arguments":["\ud800"]}`},
 		{`{"type":1,"headers":{},"target":"A","arguments":[],"streamIds":[]}`, `{"type":1,"target":"A","arguments":[]}`},
+		{`{"type":1,"target":"","arguments":[]}`, `{"type":1,"target":"","arguments":[]}`},
 		{`{"type":7,"allowReconnect":false,"error":""}`, `{"type":7}`},
 		{`{"type":9,"sequenceId":9223372036854775807}`, `{"type":9,"sequenceId":9223372036854775807}`},
 	} {
@@ -178,12 +179,12 @@ func TestJSONUnknownTypes(t *testing.T) {
 	}
 }
 
-func TestJSONRejections(t *testing.T) {
-	t.Parallel()
+// jsonRejections are records that end the connection, and what the client reads then.
+func jsonRejections() [][2]string {
 	const data = "InvalidDataException: "
 	const format = "FormatException: Either the JSON value is not in a supported format, or is out of bounds for an Int"
 	deep := strings.Repeat("[", 64) + strings.Repeat("]", 64)
-	for _, c := range [][2]string{
+	return [][2]string{
 		{``, data + "Error reading JSON."},
 		{"\xef\xbb\xbf{\"type\":6}", data + "Error reading JSON."},
 		{`{"type":6`, data + "Error reading JSON."},
@@ -225,7 +226,6 @@ func TestJSONRejections(t *testing.T) {
 		{`{"type":8}`, data + "Missing required property 'sequenceId'."},
 		{`{"type":9}`, data + "Missing required property 'sequenceId'."},
 		{`{"type":1,"arguments":[]}`, data + "Missing required property 'target'."},
-		{`{"type":1,"target":"","arguments":[]}`, data + "Missing required property 'target'."},
 		{`{"type":1,"target":"A"}`, data + "Missing required property 'arguments'."},
 		{`{"type":1,"target":null,"arguments":[]}`, data + "Expected 'target' to be of type String."},
 		{`{"type":1,"target":5,"arguments":[]}`, data + "Expected 'target' to be of type String."},
@@ -237,6 +237,7 @@ func TestJSONRejections(t *testing.T) {
 		{`{"type":1,"target":"A","arguments":[],"streamIds":null}`, data + "Expected 'streamIds' to be of type Array."},
 		{`{"type":1,"target":"A","arguments":[],"streamIds":"1"}`, data + "Expected 'streamIds' to be of type Array."},
 		{`{"type":1,"target":"A","arguments":[],"streamIds":[1]}`, "InvalidOperationException: Cannot get the value of a token type 'Number' as a string."},
+		{`{"type":1,"target":"A","arguments":[],"streamIds":[null]}`, data + "Null value for 'streamIds' is not valid."},
 		{`{"type":1,"target":"A","arguments":[],"streamIds":[[]]}`, "InvalidOperationException: Cannot get the value of a token type 'StartArray' as a string."},
 		{`{"type":1,"target":"A","arguments":[],"streamIds":[true]}`, "InvalidOperationException: Cannot get the value of a token type 'True' as a string."},
 		{`{"type":1,"target":"A","arguments":[],"headers":null}`, data + "Expected 'headers' to be of type StartObject."},
@@ -260,7 +261,12 @@ func TestJSONRejections(t *testing.T) {
 		{`{"type":7,"error":5}`, data + "Expected 'error' to be of type String."},
 		{"{\"type\":1,\"target\":\"\xff\",\"arguments\":[]}", "InvalidOperationException: Cannot transcode invalid UTF-8 JSON text to UTF-16 string."},
 		{`{"type":1,"target":"\ud800x","arguments":[]}`, "InvalidOperationException: Cannot read incomplete UTF-16 JSON text as string with missing low surrogate."},
-	} {
+	}
+}
+
+func TestJSONRejections(t *testing.T) {
+	t.Parallel()
+	for _, c := range jsonRejections() {
 		m, err := newJSON(hubbub.CamelCase).parse([]byte(c[0]))
 		if got := classAndText(err); got != c[1] || m != nil {
 			t.Errorf("parse %q: %v, %s, want %s", c[0], m, got, c[1])
@@ -351,6 +357,7 @@ func TestJSONStrings(t *testing.T) {
 		"\u2028\u2029\ufeff\ue000\u0378": `"\u2028\u2029\uFEFF\uE000\u0378"`,
 		"é€ťя字\u200d\u00ad":              "\"é€ťя字\u200d\u00ad\"",
 		"🎉😀":                             `"\uD83C\uDF89\uD83D\uDE00"`,
+		"\u0897\u2427\ua7dc":             "\"\u0897\u2427\ua7dc\"",
 		"\ufffd":                         "\"\ufffd\"",
 		"a\xffb\xc3":                     `"a\uFFFDb\uFFFD"`,
 	} {

@@ -25,7 +25,7 @@ type jsonEnvelope struct {
 	sequence   int64
 	reconnect  bool
 
-	hasType, hasArgs, hasError, hasSequence bool
+	hasType, hasTarget, hasArgs, hasError, hasSequence bool
 }
 
 func (p *jsonProtocol) parse(record []byte) (hubbub.Message, error) {
@@ -115,6 +115,7 @@ func (e *jsonEnvelope) member(name []byte) (err error) {
 	case "invocationId":
 		e.id, err = e.s.wireString("invocationId")
 	case "target":
+		e.hasTarget = true
 		e.target, err = e.s.wireString("target")
 	case "arguments":
 		e.hasArgs = true
@@ -262,6 +263,9 @@ func (e *jsonEnvelope) streamIDs() error {
 			if err != nil {
 				return err
 			}
+			if kind == 'n' {
+				return invalidData("Null value for 'streamIds' is not valid.")
+			}
 			return hubbub.Classify("InvalidOperationException", nil, "Cannot get the value of a token type '"+tokenName(kind)+"' as a string.")
 		}
 		id, err := s.text()
@@ -361,14 +365,15 @@ func (e *jsonEnvelope) message() (hubbub.Message, error) {
 	return m, nil
 }
 
-// call makes an invocation. The order of the checks is that of ASP.NET Core.
+// call makes an invocation. The order of the checks is that of ASP.NET Core. The empty target passes: it is the name of no
+// method, and fails its call alone.
 func (e *jsonEnvelope) call(stream bool) (hubbub.Message, error) {
 	switch {
 	case stream && e.id == "":
 		return nil, missing("invocationId")
 	case stream && !e.hasArgs:
 		return nil, missing("arguments")
-	case e.target == "":
+	case !e.hasTarget:
 		return nil, missing("target")
 	case !e.hasArgs:
 		return nil, missing("arguments")

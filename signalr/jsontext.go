@@ -8,12 +8,24 @@ import (
 
 const upperHex = "0123456789ABCDEF"
 
+// unicode16 are the code points that Unicode 16 added below U+10000, from first to last: .NET 10 has them as the letters and
+// symbols they are, and the tables of Go may be older.
+var unicode16 = [][2]rune{
+	{0x0897, 0x0897}, {0x1b4e, 0x1b4f}, {0x1b7f, 0x1b7f}, {0x1c89, 0x1c8a}, {0x2427, 0x2429}, {0x2ffc, 0x2fff},
+	{0x31e4, 0x31e5}, {0x31ef, 0x31ef}, {0xa7cb, 0xa7cd}, {0xa7da, 0xa7dc},
+}
+
 // rawRunes holds a bit for every code point below U+10000 that System.Text.Json writes as it is: letters, marks, numbers,
 // punctuation, symbols and format characters but the byte order mark, the blank as the only space.
 var rawRunes = sync.OnceValue(func() *[1 << 16 / 64]uint64 {
 	set := new([1 << 16 / 64]uint64)
 	for r := rune(0x20); r < 1<<16; r++ {
 		if r != '"' && r != '\\' && (unicode.IsPrint(r) || unicode.Is(unicode.Cf, r) && r >= 0xa0 && r != 0xfeff) {
+			set[r>>6] |= 1 << (r & 63)
+		}
+	}
+	for _, span := range unicode16 {
+		for r := span[0]; r <= span[1]; r++ {
 			set[r>>6] |= 1 << (r & 63)
 		}
 	}

@@ -76,15 +76,19 @@ func TestMessagePackForms(t *testing.T) {
 	}
 }
 
-func TestMessagePackRejections(t *testing.T) {
-	t.Parallel()
+// packRejections are records that end the connection, and what the client reads then.
+func packRejections() [][2]string {
 	const data = "InvalidDataException: "
-	for _, c := range [][2]string{
+	return [][2]string{
 		{"", "EndOfStreamException: Attempted to read past the end of the stream."},
-		{"06", "MessagePackSerializationException: Unexpected msgpack code 6 encountered, want an array."},
-		{"80", "MessagePackSerializationException: Unexpected msgpack code 128 encountered, want an array."},
-		{"c0", "MessagePackSerializationException: Unexpected msgpack code 192 encountered, want an array."},
-		{"dd00", "MessagePackSerializationException: Unexpected msgpack code 221 encountered, want an array."},
+		{"06", "MessagePackSerializationException: Unexpected msgpack code 6 (positive fixint) encountered."},
+		{"80", "MessagePackSerializationException: Unexpected msgpack code 128 (fixmap) encountered."},
+		{"c0", "MessagePackSerializationException: Unexpected msgpack code 192 (nil) encountered."},
+		{"a161", "MessagePackSerializationException: Unexpected msgpack code 161 (fixstr) encountered."},
+		{"ff", "MessagePackSerializationException: Unexpected msgpack code 255 (negative fixint) encountered."},
+		{"d8", "MessagePackSerializationException: Unexpected msgpack code 216 (fixext 16) encountered."},
+		{"df", "MessagePackSerializationException: Unexpected msgpack code 223 (map 32) encountered."},
+		{"dd00", "EndOfStreamException: Attempted to read past the end of the stream."},
 		{"90", data + "Reading 'messageType' as Int32 failed."},
 		{"91a131", data + "Reading 'messageType' as Int32 failed."},
 		{"91c0", data + "Reading 'messageType' as Int32 failed."},
@@ -107,7 +111,7 @@ func TestMessagePackRejections(t *testing.T) {
 		{"960180c0a14190c0", data + "Reading array length for 'streamIds' failed."},
 		{"960180c0a1419005", data + "Reading array length for 'streamIds' failed."},
 		{"960180c0a14190", data + "Reading array length for 'streamIds' failed."},
-		{"960180c0a141909105", "MessagePackSerializationException: Reading a stream id as String failed."},
+		{"960180c0a141909105", "MessagePackSerializationException: Unexpected msgpack code 5 (positive fixint) encountered."},
 		{"960180c0a1419091c0", data + "Null or empty value in streamIds received."},
 		{"960480c0a1419090", data + "Null or empty invocation ID for StreamInvocation message."},
 		{"960480a0a1419090", data + "Null or empty invocation ID for StreamInvocation message."},
@@ -127,7 +131,12 @@ func TestMessagePackRejections(t *testing.T) {
 		{"9108", data + "Reading 'sequenceId' as Int64 failed."},
 		{"9208a131", data + "Reading 'sequenceId' as Int64 failed."},
 		{"9209cfffffffffffffffff", data + "Reading 'sequenceId' as Int64 failed."},
-	} {
+	}
+}
+
+func TestMessagePackRejections(t *testing.T) {
+	t.Parallel()
+	for _, c := range packRejections() {
 		m, err := newMessagePack().parse(unhex(c[0]))
 		if got := classAndText(err); got != c[1] || m != nil {
 			t.Errorf("parse %s: %v, %s, want %s", c[0], m, got, c[1])

@@ -1,6 +1,7 @@
 package signalr
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"unicode/utf8"
@@ -19,13 +20,9 @@ type msgpackEnvelope struct {
 
 // parse reads the items that a message needs. Further items and what stands behind the array are ignored.
 func (p msgpackProtocol) parse(record []byte) (hubbub.Message, error) {
-	if len(record) == 0 {
-		return nil, hubbub.Classify("EndOfStreamException", nil, "Attempted to read past the end of the stream.")
-	}
 	items, rest, err := msgp.ReadArrayHeaderBytes(record)
 	if err != nil {
-		return nil, hubbub.Classify("MessagePackSerializationException", err,
-			fmt.Sprintf("Unexpected msgpack code %d encountered, want an array.", record[0]))
+		return nil, unexpected(record, err)
 	}
 	e := &msgpackEnvelope{p: p, b: rest, items: items}
 	typ, err := e.int("messageType", 32)
@@ -65,6 +62,15 @@ func (p msgpackProtocol) parse(record []byte) (hubbub.Message, error) {
 		return sequence{SequenceID: n}, nil
 	}
 	return nil, nil
+}
+
+// unexpected is the error for a value that is not what must stand there, or that ends too early.
+func unexpected(b []byte, err error) error {
+	if len(b) == 0 || errors.Is(err, msgp.ErrShortBytes) {
+		return hubbub.Classify("EndOfStreamException", err, "Attempted to read past the end of the stream.")
+	}
+	return hubbub.Classify("MessagePackSerializationException", err,
+		fmt.Sprintf("Unexpected msgpack code %d (%s) encountered.", b[0], codeName(b[0])))
 }
 
 // head reads the headers and the id. what is "" where the id may be absent.
@@ -243,7 +249,7 @@ func (e *msgpackEnvelope) streamIDs() ([]string, error) {
 	for range n {
 		id, rest, err := readText(e.b)
 		if err != nil {
-			return nil, hubbub.Classify("MessagePackSerializationException", err, "Reading a stream id as String failed.")
+			return nil, unexpected(e.b, err)
 		}
 		e.b = rest
 		if id == "" {

@@ -38,6 +38,30 @@ var (
 	errNest  = errors.New("MessagePack nests deeper than 500")
 )
 
+// codeNames are the names of the codes from c0 to df.
+var codeNames = [...]string{
+	"nil", "(never used)", "false", "true", "bin 8", "bin 16", "bin 32", "ext 8", "ext 16", "ext 32", "float 32", "float 64",
+	"uint 8", "uint 16", "uint 32", "uint 64", "int 8", "int 16", "int 32", "int 64", "fixext 1", "fixext 2", "fixext 4", "fixext 8", "fixext 16",
+	"str 8", "str 16", "str 32", "array 16", "array 32", "map 16", "map 32",
+}
+
+// codeName is the name of a code in the MessagePack specification.
+func codeName(c byte) string {
+	switch {
+	case c < 0x80:
+		return "positive fixint"
+	case c < 0x90:
+		return "fixmap"
+	case c < 0xa0:
+		return "fixarray"
+	case c < codeNil:
+		return "fixstr"
+	case c >= codeNegFix:
+		return "negative fixint"
+	}
+	return codeNames[c-codeNil]
+}
+
 // valueLen returns the length of the value at the start of b, whatever it is, without recursion: values may nest as deep as
 // they like here, and what they announce costs nothing.
 func valueLen(b []byte) (int, error) {
