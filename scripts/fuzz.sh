@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs each fuzz target of the module in turn for the time given (30s if none is).
+# Runs each fuzz target of the module in turn, for the time or the number of runs given: 30s, 1000x. 30s if none is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 time=${1:-30s}

@@ -1,5 +1,8 @@
 import { equal, rejects, within } from "./check.js";
 
+// HTTP/2, which a browser speaks over TLS, has no reason phrase.
+const unauthorized = /^Failed to complete negotiation with the server: Error: (Unauthorized)?: Status code '401'$/;
+
 /** The hub behind authorization, and the life of a connection from start to stop. */
 export const access = {
   async "a good token opens the guarded hub"(env) {
@@ -10,10 +13,7 @@ export const access = {
 
   async "without a token the guarded hub answers 401 and nothing more"(env) {
     const connection = env.build({ path: "/authorizedhub" });
-    await rejects(
-      connection.start(),
-      "Failed to complete negotiation with the server: Error: Unauthorized: Status code '401'",
-    );
+    await rejects(connection.start(), unauthorized);
     equal(connection.state, "Disconnected", "state");
   },
 
@@ -21,10 +21,7 @@ export const access = {
     const token = await env.token();
     const forged = token.slice(0, -4) + (token.endsWith("AAAA") ? "BBBB" : "AAAA");
     const connection = env.build({ path: "/authorizedhub", accessTokenFactory: () => forged });
-    await rejects(
-      connection.start(),
-      "Failed to complete negotiation with the server: Error: Unauthorized: Status code '401'",
-    );
+    await rejects(connection.start(), unauthorized);
   },
 
   async "an open hub does not mind a token"(env) {

@@ -19,14 +19,15 @@ export const results = {
     equal((await ask(env, connection.connectionId)).body, "-2147483648");
   },
 
-  async "twenty questions at once each get an answer"(env) {
+  async "several questions at once each get an answer"(env) {
     const connection = await env.connect();
+    const questions = env.kit.inBrowser ? 3 : 20; // a browser has six connections to a host, and the answers need some
     let count = 0;
     connection.on("Result", () => ++count);
-    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(env, connection.connectionId)));
+    const answers = await Promise.all(Array.from({ length: questions }, () => ask(env, connection.connectionId)));
     equal(
       answers.map((answer) => Number(answer.body)).sort((a, b) => a - b),
-      Array.from({ length: 20 }, (_, i) => i + 1),
+      Array.from({ length: questions }, (_, i) => i + 1),
     );
   },
 
