@@ -175,7 +175,7 @@ func (p *Program) serve(s *server, log *slog.Logger) error {
 	case err := <-s.failed:
 		return fail(exitFailed, err)
 	case sig := <-p.Stop:
-		log.Info("stopping", "signal", fmt.Sprint(sig), "timeout", s.config.Drain.Timeout)
+		log.Info("stopping", "signal", fmt.Sprint(sig), "timeout", s.config.Drain.Timeout.String())
 	}
 	began := time.Now()
 	killed := make(chan struct{})
@@ -195,7 +195,7 @@ func (p *Program) serve(s *server, log *slog.Logger) error {
 	if err != nil {
 		return fail(exitCut, err)
 	}
-	log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
+	log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
 

@@ -3,24 +3,45 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
+	"runtime/debug"
 	"time"
 
 	"github.com/hubbub-go/hubbub/auth"
 )
 
-// logRequests writes a line for every request at level debug, without access tokens.
+// logRequests writes a line for every request at level debug, without tokens, and for every panic of a handler at level error.
 func logRequests(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil {
+				if v != http.ErrAbortHandler {
+					log.Error("panic in a request", "method", r.Method, "url", redactURL(r.URL), "panic", v, "stack", string(debug.Stack()))
+				}
+				panic(http.ErrAbortHandler) // net/http ends the connection, and says nothing more
+			}
+		}()
 		if !log.Enabled(r.Context(), slog.LevelDebug) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		began, url := time.Now(), auth.RedactURL(r.URL)
+		began, address := time.Now(), redactURL(r.URL)
 		recorded := &statusRecorder{ResponseWriter: w}
 		next.ServeHTTP(recorded, r)
-		log.Debug("request", "method", r.Method, "url", url, "status", recorded.status,
-			"took", time.Since(began).Round(time.Microsecond), "remote", r.RemoteAddr)
+		log.Debug("request", "method", r.Method, "url", address, "status", recorded.status,
+			"took", time.Since(began).Round(time.Microsecond).String(), "remote", r.RemoteAddr)
 	})
+}
+
+// redactURL returns an address without the secrets that SignalR's clients put there: the access token, and the connection
+// token in the parameter id.
+func redactURL(u *url.URL) string {
+	c := *u
+	if q := c.Query(); q.Has("id") {
+		q.Set("id", "REDACTED")
+		c.RawQuery = q.Encode()
+	}
+	return auth.RedactURL(&c)
 }
 
 // statusRecorder remembers the status of an answer. Flushing and hijacking go through [http.ResponseController].

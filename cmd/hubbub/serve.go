@@ -36,26 +36,29 @@ type server struct {
 }
 
 // newServer opens everything and serves. Close it when done, whether it was drained or not.
-func newServer(ctx context.Context, c *Config, log *slog.Logger) (s *server, err error) {
-	s = &server{config: c, log: log, started: time.Now(), failed: make(chan error, 1)}
+func newServer(ctx context.Context, c *Config, log *slog.Logger) (*server, error) {
+	s := &server{config: c, log: log, started: time.Now(), failed: make(chan error, 1)}
 	s.health = &health{checks: map[string]func(context.Context) error{}, draining: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	if err := s.openKeys(); err != nil {
-		return nil, &configError{err}
+	if err := s.open(ctx); err != nil {
+		s.close()
+		return nil, err
 	}
-	// The address is taken first: two servers must not open one folder.
-	if s.listener, err = net.Listen("tcp", c.Listen); err != nil {
-		return nil, fail(exitStart, err)
+	return s, nil
+}
+
+func (s *server) open(ctx context.Context) (err error) {
+	if err := s.openKeys(); err != nil {
+		return &configError{err}
+	}
+	// The address is taken before the state is opened: two servers must not have one folder.
+	if s.listener, err = net.Listen("tcp", s.config.Listen); err != nil {
+		return fail(exitStart, err)
 	}
 	handler, err := s.build(ctx)
 	if err != nil {
-		return nil, fail(exitStart, err)
+		return fail(exitStart, err)
 	}
-	return s, s.listen(handler)
+	return s.listen(handler)
 }
 
 // openKeys reads the keys or makes some, and refuses to show development keys to other machines.
@@ -173,7 +176,14 @@ func (s *server) listen(handler http.Handler) error {
 		scheme = "https"
 		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
 	}
-	s.url = scheme + "://" + s.listener.Addr().String()
+	host, port, err := net.SplitHostPort(s.listener.Addr().String())
+	if err != nil {
+		return fail(exitStart, err)
+	}
+	if asked, _, err := net.SplitHostPort(s.config.Listen); err == nil && asked != "" {
+		host = asked
+	}
+	s.url = scheme + "://" + net.JoinHostPort(host, port)
 	s.serving.Go(func() {
 		var err error
 		if scheme == "https" {

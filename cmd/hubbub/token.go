@@ -11,6 +11,7 @@ import (
 
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/auth"
+	"github.com/hubbub-go/hubbub/cmd/hubbub/keyfile"
 	"github.com/hubbub-go/hubbub/systems/notify"
 )
 
@@ -37,9 +38,16 @@ there is no session behind it, so it ends with its time to live only, or when it
 			if ttl <= 0 {
 				return fmt.Errorf("--ttl is %v, want more than 0s", ttl)
 			}
-			f, _, err := p.keys(c)
+			l, err := p.load(c)
 			if err != nil {
 				return err
+			}
+			f, created, err := keyfile.ReadOrCreate(l.keyPath())
+			if err != nil {
+				return fail(exitConfig, err)
+			}
+			if created {
+				fmt.Fprintf(p.Stderr, "hubbub: made development keys in %s\n", l.keyPath())
 			}
 			ring, err := f.Ring()
 			if err != nil {

@@ -186,7 +186,7 @@ $("publish").addEventListener("submit", async (e) => {
       },
     });
     result.className = "good";
-    result.textContent = `Accepted, id ${answer.id}`;
+    result.textContent = `Accepted as ${answer.id.slice(0, 8)}…`;
     $("p-version").value = (Number($("p-version").value) || 1) + 1;
   } catch (err) {
     result.className = "bad";

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	s := start(t, filepath.Join(t.TempDir(), "data"), nil)
+
+	info, err := os.Stat(filepath.Join(s.data, "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("keys.json has mode %04o, want 0600", info.Mode().Perm())
+	}
+	for _, c := range []struct {
+		path, kind string
+		status     int
+		want       []string
+	}{
+		{"/health/live", "application/json; charset=utf-8", 200, []string{`{"status":"live"}`}},
+		{"/health/ready", "application/json; charset=utf-8", 200, []string{`{"status":"ready","checks":{"notify":"ok"}}`}},
+		{"/metrics", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", 200, []string{
+			"\nhubbub_connections{hub=\"notify\"} 0\n", "\nhubbub_messages_sent_total{hub=\"notify\"} 0\n",
+			"\nhubbub_connections_closed_total{hub=\"notify\",reason=\"slow\"} 0\n", "\nhubbub_build_info{version=", "\ngo_goroutines "}},
+		{"/status", "application/json; charset=utf-8", 200, []string{`"development":true`, `"path":"/signalr/v1/mainHub"`}},
+		{"/", "text/html; charset=utf-8", 200, []string{"<!doctype html>", "Watch notifications"}},
+		{"/page/app.js", "text/javascript; charset=utf-8", 200, []string{"import"}},
+		{"/nothing", "text/plain; charset=utf-8", 404, nil},
+		{"/page/nothing", "text/plain; charset=utf-8", 404, nil},
+	} {
+		res, body := s.do(t, "GET", c.path, "", "")
+		if res.StatusCode != c.status || res.Header.Get("Content-Type") != c.kind {
+			t.Errorf("GET %s: %d %s, want %d %s", c.path, res.StatusCode, res.Header.Get("Content-Type"), c.status, c.kind)
+		}
+		for _, w := range c.want {
+			if !strings.Contains(body, w) {
+				t.Errorf("GET %s: no %q in\n%s", c.path, w, body)
+			}
+		}
+	}
+	if res, _ := s.do(t, "POST", "/", "", ""); res.StatusCode == http.StatusOK {
+		t.Errorf("POST /: status %d, want a refusal", res.StatusCode)
+	}
+	if code := s.end(t); code != exitOK {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// What a server has signed and who may log in are the same after a restart.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	first := start(t, t.TempDir(), nil)
+	keys, err := os.ReadFile(filepath.Join(first.data, "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, status := first.login(t, "demo", first.password(t))
+	if status != http.StatusOK {
+		t.Fatalf("login: status %d, want 200", status)
+	}
+	first.end(t)
+
+	second := start(t, first.data, nil)
+	again, err := os.ReadFile(filepath.Join(first.data, "keys.json"))
+	if err != nil || string(again) != string(keys) {
+		t.Errorf("keys.json has changed (%v)", err)
+	}
+	if a, b := first.password(t), second.password(t); a != b {
+		t.Errorf("password %q after a restart, %q before", b, a)
+	}
+	if res, _ := second.do(t, "POST", negotiate, token, ""); res.StatusCode != http.StatusOK {
+		t.Errorf("negotiate with the session of before: status %d, want 200", res.StatusCode)
+	}
+}
+
+func TestDemoPassword(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), []string{"HUBBUB_DEMO_USER=ann", "HUBBUB_DEMO_PASSWORD=correct horse"})
+	if _, status := s.login(t, "ann", "correct horse"); status != http.StatusOK {
+		t.Errorf("login with the configured password: status %d, want 200", status)
+	}
+	if _, status := s.login(t, "ann", "wrong"); status != http.StatusUnauthorized {
+		t.Errorf("login with another: status %d, want 401", status)
+	}
+	if _, err := os.Stat(filepath.Join(s.data, "demo.json")); !missing(err) {
+		t.Errorf("demo.json: %v, want no such file", err)
+	}
+}
+
+func TestDevelopmentKeysAreForLoopback(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	code, out, errs := run(t, nil, "serve", "--data", data, "--listen", "0.0.0.0:0")
+	if code != exitConfig || out != "" {
+		t.Errorf("exit code %d, output %q; want 3 and nothing", code, out)
+	}
+	for _, w := range []string{"development keys", "0.0.0.0:0 can be reached from other machines", "hubbub keys create --force --data " + data, "127.0.0.1"} {
+		if !strings.Contains(errs, w) {
+			t.Errorf("no %q in %s", w, errs)
+		}
+	}
+	if _, err := os.Stat(data); !missing(err) {
+		t.Errorf("the folder: %v, want none made", err)
+	}
+
+	must(t, nil, "keys", "create", "--data", data)
+	s := start(t, data, nil, "--listen", "0.0.0.0:0")
+	if _, status := s.login(t, "demo", "x"); status != http.StatusUnauthorized {
+		t.Errorf("login of a demo user without development keys: status %d, want 401", status)
+	}
+	if strings.Contains(s.stderr.String(), "password") {
+		t.Errorf("a password in\n%s", s.stderr)
+	}
+	_, body := s.do(t, "GET", "/status", "", "")
+	if !strings.Contains(body, `"development":false`) {
+		t.Errorf("status %s, want development false", body)
+	}
+}
+
+func TestConfiguredUsers(t *testing.T) {
+	t.Parallel()
+	var hash strings.Builder
+	p := Program{Args: []string{"hash"}, Stdin: strings.NewReader("open sesame\n"), Stdout: &hash, Stderr: &hash}
+	if code := p.Run(); code != exitOK {
+		t.Fatalf("hash: exit code %d: %s", code, &hash)
+	}
+	config := file(t, "hubbub.yaml", "notify:\n  users:\n  - userName: ann\n    passwordHash: "+strings.TrimSpace(hash.String())+"\n    rights: [ticketGet]\n")
+	s := start(t, t.TempDir(), nil, "--config", config)
+	token, status := s.login(t, "ann", "open sesame")
+	if status != http.StatusOK {
+		t.Fatalf("login: status %d, want 200", status)
+	}
+	if res, _ := s.do(t, "POST", negotiate, token, ""); res.StatusCode != http.StatusOK {
+		t.Errorf("negotiate: status %d, want 200", res.StatusCode)
+	}
+	if res, _ := s.do(t, "POST", "/api/v1/notifications", token, `{"e":"portos.resources.changed"}`); res.StatusCode != http.StatusForbidden {
+		t.Errorf("publish without the right: status %d, want 403", res.StatusCode)
+	}
+}
+
+func TestTrustedOrigins(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), []string{"HUBBUB_TRUSTED_ORIGINS=https://app.example.com"})
+	for _, c := range []struct{ origin, want string }{
+		{"https://app.example.com", "https://app.example.com"},
+		{"https://evil.example.com", ""},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), "OPTIONS", s.url+negotiate, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", c.origin)
+		r.Header.Set("Access-Control-Request-Method", "POST")
+		r.Header.Set("Access-Control-Request-Headers", "authorization,x-signalr-user-agent")
+		res, err := s.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if got := res.Header.Get("Access-Control-Allow-Origin"); got != c.want {
+			t.Errorf("preflight of %s: allowed origin %q, want %q", c.origin, got, c.want)
+		}
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), nil)
+	code, _, errs := run(t, nil, "serve", "--data", t.TempDir(), "--listen", strings.TrimPrefix(s.url, "http://"))
+	if code != exitStart || !strings.Contains(errs, "address already in use") {
+		t.Errorf("exit code %d, %s; want 4 and that the address is in use", code, errs)
+	}
+}
+
+func TestSystemOff(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), []string{"HUBBUB_NOTIFY_ENABLED=false", "HUBBUB_PAGE=false"})
+	for _, path := range []string{negotiate, "/", "/status"} {
+		if res, _ := s.do(t, "POST", path, "", ""); res.StatusCode != http.StatusNotFound {
+			t.Errorf("POST %s: status %d, want 404", path, res.StatusCode)
+		}
+	}
+	res, body := s.do(t, "GET", "/health/ready", "", "")
+	var answer struct{ Status string }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || res.StatusCode != 200 || answer.Status != "ready" {
+		t.Errorf("ready: %d %s, want 200 and ready", res.StatusCode, body)
+	}
+}
+
+// No token of any kind gets into the log, even at level debug.
+func TestNoTokenInTheLog(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), nil, "--log-level", "debug", "--log-format", "json")
+	token, _ := s.login(t, "demo", s.password(t))
+	ws := dial(t, s, token)
+	ws.conn.CloseNow()
+	text := s.stderr.String()
+	if !strings.Contains(text, `"url":"/signalr/v1/mainHub?access_token=REDACTED&id=REDACTED"`) {
+		t.Errorf("no redacted request in\n%s", text)
+	}
+	for what, secret := range map[string]string{"access token": token, "signature of the access token": token[strings.LastIndex(token, "."):], "connection token": ws.token} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the %s is in the log", what)
+		}
+	}
+}
