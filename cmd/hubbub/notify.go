@@ -8,6 +8,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/systems/notify"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
@@ -139,7 +140,11 @@ func mountNotify(ctx context.Context, at *site) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Mount(at.mux, at.endpointOptions())
+	endpoint := at.endpointOptions()
+	if at.foreign != nil {
+		endpoint.Auth = auth.Bearer(auth.Any(s.Verify, at.foreign), &auth.Options{QueryToken: true, Logger: at.log})
+	}
+	s.Mount(at.mux, endpoint)
 	return &system{name: "notify", title: "Notifications", paths: s.Paths(), hubs: []*hubbub.Hub{s.Hub()},
 		ready: s.Ready, close: s.Close}, nil
 }

@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 func TestToken(t *testing.T) {
@@ -54,6 +57,38 @@ func TestTokenAfterRotation(t *testing.T) {
 	s = start(t, data, nil)
 	if res, _ := s.do(t, "POST", negotiate, token, ""); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("after its key is gone: status %d, want 401", res.StatusCode)
+	}
+}
+
+// Tokens of a configured issuer are good for the hub beside the server's own.
+func TestForeignTokens(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("s", 32)
+	config := file(t, "hubbub.yaml", "auth:\n  issuer: https://login.example.com\n  audience: [tills]\n  keyFile: "+file(t, "secret", secret)+"\n")
+	s := start(t, t.TempDir(), nil, "--config", config)
+	sign := func(issuer, audience, key string, ends time.Duration) string {
+		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": issuer, "aud": audience, "sub": "ann",
+			"exp": time.Now().Add(ends).Unix()}).SignedString([]byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for _, c := range []struct {
+		name, token string
+		want        int
+	}{
+		{"good", sign("https://login.example.com", "tills", secret, time.Hour), 200},
+		{"of the server itself", strings.TrimSpace(must(t, nil, "token", "--data", s.data, "--user", "ann")), 200},
+		{"within the clock skew", sign("https://login.example.com", "tills", secret, -time.Minute), 200},
+		{"expired", sign("https://login.example.com", "tills", secret, -time.Hour), 401},
+		{"other issuer", sign("https://evil.example.com", "tills", secret, time.Hour), 401},
+		{"other audience", sign("https://login.example.com", "doors", secret, time.Hour), 401},
+		{"other key", sign("https://login.example.com", "tills", strings.Repeat("x", 32), time.Hour), 401},
+	} {
+		if res, _ := s.do(t, "POST", negotiate, c.token, ""); res.StatusCode != c.want {
+			t.Errorf("%s: status %d, want %d", c.name, res.StatusCode, c.want)
+		}
 	}
 }
 
