@@ -16,7 +16,7 @@ func metricsHandler(systems []*system, started time.Time) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "hubbub_build_info", Help: "Always 1, with the version.", ConstLabels: prometheus.Labels{"version": version()}})
+		Name: "hubbub_build_info", Help: "Always 1, with the version.", ConstLabels: prometheus.Labels{"version": versionText()}})
 	info.Set(1)
 	start := prometheus.NewGauge(prometheus.GaugeOpts{Name: "hubbub_start_time_seconds", Help: "When the server started, seconds since 1970."})
 	start.Set(float64(started.Unix()))

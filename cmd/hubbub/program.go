@@ -205,7 +205,7 @@ func (p *Program) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(p.Stdout, "hubbub", version())
+			_, err := fmt.Fprintln(p.Stdout, "hubbub", versionText())
 			return fail(exitFailed, err)
 		},
 	}

@@ -42,7 +42,7 @@ func (s *server) mapPage(mux *http.ServeMux) {
 }
 
 func (s *server) serveStatus(w http.ResponseWriter, _ *http.Request) {
-	answer := status{Version: version(), Started: s.started.UTC(), Uptime: int64(time.Since(s.started).Seconds()),
+	answer := status{Version: versionText(), Started: s.started.UTC(), Uptime: int64(time.Since(s.started).Seconds()),
 		Development: s.keys.Development, Systems: []systemStatus{}}
 	select {
 	case <-s.health.draining:

@@ -5,12 +5,12 @@ import (
 	"runtime/debug"
 )
 
-// release is set by the linker for a release: -X main.release=1.2.3.
-var release string
+// version is set by the linker for a release: -X main.version=1.2.3.
+var version string
 
-// version returns the release, or the revision it was built from, and the Go version.
-func version() string {
-	v := release
+// versionText returns the release, or the revision it was built from, and the Go version.
+func versionText() string {
+	v := version
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = "development"
 		for _, s := range info.Settings {
