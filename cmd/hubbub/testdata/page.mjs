@@ -1,0 +1,88 @@
+// Uses the page in headless Chromium as a person would, on a phone, over each transport.
+// usage: node page.mjs ADDRESS USER PASSWORD
+// Fails with what went wrong.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+const { chromium } = createRequire(new URL("../../../conformance/js/", import.meta.url))("playwright-core");
+
+const [address, user, password] = process.argv.slice(2);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+});
+try {
+  for (const width of [320, 390]) {
+    for (const colorScheme of ["light", "dark"]) await layout({ width, height: 844 }, colorScheme);
+  }
+  await layout({ width: 1280, height: 900 }, "light");
+  for (const transport of ["WebSockets", "ServerSentEvents", "LongPolling"]) await watch(transport);
+} finally {
+  await browser.close();
+}
+
+// open opens the page; whatever it complains about, its own policy included, is a failure.
+async function open(options, query = "") {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(20_000);
+  const complaints = [];
+  page.on("pageerror", (e) => complaints.push(e.message));
+  page.on("console", (m) => { if (m.type() === "error" && !/status of 401/.test(m.text())) complaints.push(m.text()); });
+  await page.goto(address + "/" + query);
+  await page.waitForFunction(() => document.querySelectorAll("#systems .card").length > 0);
+  return { page, complaints };
+}
+
+async function layout(viewport, colorScheme) {
+  const { page, complaints } = await open({ viewport, colorScheme });
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(over <= 0, `the page is ${over} px wider than a window of ${viewport.width}`);
+  const unnamed = await page.evaluate(() => [...document.querySelectorAll("input, select, textarea")]
+    .filter((e) => !e.labels.length && !e.getAttribute("aria-label")).map((e) => e.id || e.name));
+  assert.deepEqual(unnamed, [], "fields without a label");
+  const small = await page.evaluate(() => [...document.querySelectorAll("button")]
+    .filter((e) => e.offsetParent && e.getBoundingClientRect().height < 32).map((e) => e.textContent));
+  assert.deepEqual(small, [], "buttons too small for a finger");
+  assert.deepEqual(complaints, []);
+  await page.close();
+}
+
+async function watch(transport) {
+  const { page, complaints } = await open({ viewport: { width: 390, height: 844 } }, "?transport=" + transport);
+  const text = (id, want) => page.waitForFunction(([id, want]) => document.getElementById(id).textContent.includes(want), [id, want]);
+
+  await page.fill("#user", user);
+  await page.fill("#password", "wrong");
+  await page.click("#login button.primary");
+  await text("login-error", "not right");
+  await page.fill("#password", password);
+  await page.click("#login button.primary");
+  await text("state", "Connected");
+  await text("state-detail", transport);
+
+  await page.fill("#resources", "devices");
+  await page.check("input[value=created]");
+  await page.click("#subscribe > button");
+  await text("subscriptions", "devices: created");
+
+  await page.selectOption("#p-action", "deleted"); // nobody wants it
+  await page.click("#publish button");
+  await text("publish-result", "Accepted");
+  await page.selectOption("#p-action", "created");
+  await page.fill("#p-object", "<b>no JSON</b>");
+  await page.click("#publish button");
+  await text("publish-result", "The object is no JSON.");
+  await page.fill("#p-object", '{"name": "<img src=x>"}');
+  await page.click("#publish button");
+  await text("count", "1");
+  assert.equal(await page.textContent("#messages .pill"), "created");
+  assert.ok((await page.textContent("#messages pre")).includes('"name": "<img src=x>"'), "the object as text");
+  assert.equal(await page.locator("#messages img").count(), 0, "HTML of a notification");
+
+  await page.click("#subscriptions button");
+  await page.waitForFunction(() => document.querySelectorAll("#subscriptions li").length === 0);
+  await page.click("#disconnect");
+  await page.waitForSelector("#login:not([hidden])");
+  assert.deepEqual(complaints, []);
+  await page.close();
+}
