@@ -133,14 +133,14 @@ func TestSizes(t *testing.T) {
 	})
 }
 
-var body = strings.Repeat("-", 64<<10)
+var body = strings.Repeat("-", 10_000) // two of them fit in a pooled buffer
 
-// stuff pushes numbered frames of 64 KiB until the write of c is stuck.
+// stuff pushes numbered frames until the write of c is stuck.
 func stuff(t *testing.T, c *ws.Conn, q *queue) (frames int) {
 	t.Helper()
 	for c.WriteStalled() < 300*time.Millisecond {
-		if frames == 4000 {
-			t.Fatal("a peer that does not read has taken 256 MB")
+		if frames == 25_000 {
+			t.Fatal("a peer that does not read has taken 250 MB")
 		}
 		q.mu.Lock()
 		pending := len(q.frames)
@@ -172,9 +172,9 @@ func TestStuckReader(t *testing.T) {
 			oc, oq := s.accepted(t), &queue{}
 			oc.Start(oq)
 			others.Go(func() {
-				// Nearly as large as those of the stuck client: a shared buffer would show.
-				for i := range 25 {
-					want := strings.Repeat(strconv.Itoa(i%10), 60<<10)
+				// Large enough to show when a buffer is shared with the stuck client.
+				for i := range 100 {
+					want := strings.Repeat(strconv.Itoa(i%10), 15_000)
 					oq.push(text(want))
 					oc.Wake()
 					if op, p, err := other.frame(); err != nil || op != ws.Text || string(p) != want {
