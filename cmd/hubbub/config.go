@@ -89,13 +89,14 @@ func defaultConfig() Config {
 	c := Config{Listen: "127.0.0.1:8080", Data: "./hubbub-data", Page: true}
 	c.Log.Level, c.Log.Format = "info", "auto"
 	c.Demo.Enabled, c.Demo.User = true, "demo"
-	c.Auth.ClockSkew = 5 * time.Minute
+	c.Auth.ClockSkew, c.Auth.Refresh = 5*time.Minute, true
 	c.Hub = HubConfig{
 		KeepAliveInterval:           hub.KeepAliveInterval,
 		ClientTimeoutInterval:       hub.ClientTimeoutInterval,
 		HandshakeTimeout:            hub.HandshakeTimeout,
 		MaximumParallelInvocations:  hub.MaximumParallelInvocationsPerClient,
 		MaximumQueuedBytes:          hub.MaximumQueuedBytes,
+		StatefulReconnect:           true,
 		StatefulReconnectBufferSize: hub.StatefulReconnectBufferSize,
 		Transports:                  []string{"webSockets", "serverSentEvents", "longPolling"},
 	}

@@ -19,7 +19,7 @@ func newLogger(w io.Writer, level, format string) *slog.Logger {
 	}
 	terminal := isTerminal(w)
 	if format == "text" || format == "auto" && terminal {
-		return slog.New(tint.NewHandler(w, &tint.Options{
+		return slog.New(tint.NewTextHandler(w, &tint.Options{
 			Level: l, TimeFormat: time.TimeOnly, NoColor: !terminal, ReplaceAttr: auth.RedactAttr,
 		}))
 	}

@@ -17,9 +17,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/hubbub-go/hubbub/systems/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m, func() error { return goleak.Find() })) }
 
 // run does one command in this process and returns its exit code and output.
 func run(t *testing.T, environ []string, args ...string) (code int, stdout, stderr string) {

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/hubbub-go/hubbub/systems/store/storetest"
 )
 
 func TestServe(t *testing.T) {
@@ -55,30 +57,49 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// What a server has signed and who may log in are the same after a restart.
+// What a server has signed, who may log in and who is logged in are the same after a restart, on either database.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	first := start(t, t.TempDir(), nil)
-	keys, err := os.ReadFile(filepath.Join(first.data, "keys.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, status := first.login(t, "demo", first.password(t))
-	if status != http.StatusOK {
-		t.Fatalf("login: status %d, want 200", status)
-	}
-	first.end(t)
+	storetest.Each(t, func(t *testing.T, database string) {
+		var environ []string
+		if database == "postgres" {
+			environ = []string{"HUBBUB_DATABASE=" + storetest.Postgres(t)}
+		}
+		first := start(t, t.TempDir(), environ)
+		keys, err := os.ReadFile(filepath.Join(first.data, "keys.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, status := first.login(t, "demo", first.password(t))
+		if status != http.StatusOK {
+			t.Fatalf("login: status %d, want 200", status)
+		}
+		if code := first.end(t); code != exitOK {
+			t.Errorf("exit code %d, want 0", code)
+		}
 
-	second := start(t, first.data, nil)
-	again, err := os.ReadFile(filepath.Join(first.data, "keys.json"))
-	if err != nil || string(again) != string(keys) {
-		t.Errorf("keys.json has changed (%v)", err)
-	}
-	if a, b := first.password(t), second.password(t); a != b {
-		t.Errorf("password %q after a restart, %q before", b, a)
-	}
-	if res, _ := second.do(t, "POST", negotiate, token, ""); res.StatusCode != http.StatusOK {
-		t.Errorf("negotiate with the session of before: status %d, want 200", res.StatusCode)
+		second := start(t, first.data, environ)
+		again, err := os.ReadFile(filepath.Join(first.data, "keys.json"))
+		if err != nil || string(again) != string(keys) {
+			t.Errorf("keys.json has changed (%v)", err)
+		}
+		if a, b := first.password(t), second.password(t); a != b {
+			t.Errorf("password %q after a restart, %q before", b, a)
+		}
+		if res, _ := second.do(t, "POST", negotiate, token, ""); res.StatusCode != http.StatusOK {
+			t.Errorf("negotiate with the session of before: status %d, want 200", res.StatusCode)
+		}
+		if _, err := os.Stat(filepath.Join(first.data, "notify.db")); missing(err) != (database == "postgres") {
+			t.Errorf("SQLite file with %s: %v", database, err)
+		}
+	})
+}
+
+func TestStoreOutOfReach(t *testing.T) {
+	t.Parallel()
+	code, out, errs := run(t, nil, "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--database", "postgres://u:hush@127.0.0.1:1/x")
+	if code != exitStart || out != "" || strings.Contains(errs, "hush") {
+		t.Errorf("exit code %d, %q, %s; want 4, no line, and no password", code, out, errs)
 	}
 }
 
