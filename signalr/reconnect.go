@@ -27,15 +27,15 @@ type replay struct {
 	sent    int   // how many of unacked have gone out on this socket
 	held    bool
 	hold    *time.Timer
-	current *socket // the one that is filled
+	current any // the socket that is filled
 
 	next   int64 // id of the next message of the client
 	latest int64 // highest id received
 	acked  int64 // highest id acknowledged to the client
 }
 
-func newReplay(limit int, s *socket, wake func()) *replay {
-	r := &replay{limit: limit, first: 1, next: 1, held: true, current: s}
+func newReplay(limit int, owner any, wake func()) *replay {
+	r := &replay{limit: limit, first: 1, next: 1, held: true, current: owner}
 	r.hold = time.AfterFunc(holdTime, func() {
 		r.release()
 		wake()
@@ -52,12 +52,16 @@ func trackable(t hubbub.MessageType) bool {
 func (r *replay) release() {
 	r.mu.Lock()
 	r.held = false
-	r.hold.Stop()
+	r.stop()
 	r.mu.Unlock()
 }
 
 // stop ends the timer of a connection that ends.
-func (r *replay) stop() { r.hold.Stop() }
+func (r *replay) stop() {
+	if r.hold != nil {
+		r.hold.Stop()
+	}
+}
 
 // push appends a frame that is not counted and need not wait its turn.
 func (r *replay) push(frame []byte) {
@@ -73,18 +77,18 @@ func (r *replay) finish(frame []byte) {
 	r.mu.Unlock()
 }
 
-// fill is [socket.Fill] of a stateful connection: control frames, what must be sent again, and new messages as far as the
-// client's acknowledgements allow.
-func (r *replay) fill(s *socket, dst []byte, max int) ([]byte, bool) {
+// fill appends to dst what a stateful connection has to write to the socket owner: control frames, what must be sent again, and
+// new messages out of out as far as the other side's acknowledgements allow.
+func (r *replay) fill(owner any, out *hubbub.Outbox, dst []byte, max int) ([]byte, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.current != s { // gone over to another meanwhile
+	if r.current != owner { // gone over to another meanwhile
 		return dst, false
 	}
 	start := len(dst)
 	fits := func(b []byte) bool { n := len(dst) - start; return n == 0 || n+len(b) <= max }
 	// The answer to the handshake is the only thing that stands before the control frames.
-	s.c.out.Take(func(b []byte, t hubbub.MessageType) bool {
+	out.Take(func(b []byte, t hubbub.MessageType) bool {
 		if t == 0 {
 			dst = append(dst, b...)
 		}
@@ -106,7 +110,7 @@ func (r *replay) fill(s *socket, dst []byte, max int) ([]byte, bool) {
 			dst = append(dst, r.unacked[r.sent]...)
 		}
 		full := false
-		s.c.out.Take(func(b []byte, _ hubbub.MessageType) bool {
+		out.Take(func(b []byte, _ hubbub.MessageType) bool {
 			if full = !fits(b); full || r.bytes > r.limit {
 				return false
 			}
@@ -180,10 +184,10 @@ func (r *replay) due() (int64, bool) {
 }
 
 // restart prepares for a new socket: first the Sequence that frame makes, then everything that was not acknowledged.
-func (r *replay) restart(s *socket, frame func(id int64) []byte) {
+func (r *replay) restart(owner any, frame func(id int64) []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.current = s
+	r.current = owner
 	r.control = [][]byte{frame(r.first)}
 	r.sent = 0
 	r.held = false
