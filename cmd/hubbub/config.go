@@ -22,7 +22,7 @@ type Config struct {
 	Data           string   `yaml:"data" doc:"Folder of the signing keys and, with SQLite, of the state."`
 	Database       string   `yaml:"database" secret:"url" doc:"postgres://… keeps the state in PostgreSQL. Empty: SQLite files in the data folder."`
 	KeyFile        string   `yaml:"keyFile" doc:"The ring of signing keys. Empty: keys.json in the data folder."`
-	TrustedOrigins []string `yaml:"trustedOrigins" doc:"Origins whose pages may use this server from a browser, such as https://app.example.com. Its own is always one."`
+	TrustedOrigins []string `yaml:"trustedOrigins" doc:"Origins whose pages may use this server from a browser, such as https://app.example.com. Its own is always one. Empty, with development keys: every port of localhost and 127.0.0.1."`
 	Page           bool     `yaml:"page" doc:"Serve the page at / and what it shows at /status."`
 
 	Log struct {

@@ -85,6 +85,20 @@ func (w *socket) read(t *testing.T) string {
 	return r
 }
 
+// wantDrained reads what a server says that stops: a Close that allows to reconnect, then the close frame 1000.
+func (w *socket) wantDrained(t *testing.T, i int) {
+	t.Helper()
+	if r := w.read(t); r != `{"type":7,"allowReconnect":true}` {
+		t.Errorf("socket %d: %s, want a Close that allows to reconnect", i, r)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, _, err := w.conn.Read(ctx)
+	if code := websocket.CloseStatus(err); code != websocket.StatusNormalClosure {
+		t.Errorf("socket %d: close code %d (%v), want 1000", i, code, err)
+	}
+}
+
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), nil)
@@ -92,15 +106,7 @@ func TestDrain(t *testing.T) {
 	sockets := []*socket{dial(t, s, token), dial(t, s, token), dial(t, s, token)}
 	s.stop <- os.Interrupt
 	for i, ws := range sockets {
-		if r := ws.read(t); r != `{"type":7,"allowReconnect":true}` {
-			t.Errorf("socket %d: %s, want a Close that allows to reconnect", i, r)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		_, _, err := ws.conn.Read(ctx)
-		cancel()
-		if code := websocket.CloseStatus(err); code != websocket.StatusNormalClosure {
-			t.Errorf("socket %d: close code %d (%v), want 1000", i, code, err)
-		}
+		ws.wantDrained(t, i)
 	}
 	if code := s.wait(t); code != exitOK {
 		t.Errorf("exit code %d, want 0\n%s", code, s.stderr)

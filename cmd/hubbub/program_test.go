@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -21,7 +22,19 @@ import (
 	"github.com/hubbub-go/hubbub/systems/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Main(m, func() error { return goleak.Find() })) }
+// binaries is a folder for the built binary, until all tests have run.
+var binaries string
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaries, err = os.MkdirTemp("", "hubbub-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := storetest.Main(m, func() error { return goleak.Find() })
+	os.RemoveAll(binaries)
+	os.Exit(code)
+}
 
 // run does one command in this process and returns its exit code and output.
 func run(t *testing.T, environ []string, args ...string) (code int, stdout, stderr string) {

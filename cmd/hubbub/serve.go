@@ -133,7 +133,7 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 		s.health.checks[one.name] = one.ready
 		paths = append(paths, one.paths...)
 	}
-	cross, err := auth.CORS(auth.CORSOptions{Origins: s.config.TrustedOrigins})
+	cross, err := auth.CORS(auth.CORSOptions{Origins: s.trusted()})
 	if err != nil {
 		return nil, err
 	}
@@ -148,11 +148,20 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 	return logRequests(s.log, outer), nil
 }
 
+// trusted are the origins whose pages may use the server. In development a page of one's own is served from any port of this
+// machine.
+func (s *server) trusted() []string {
+	if len(s.config.TrustedOrigins) == 0 && s.keys.Development {
+		return []string{"http://localhost:*", "http://127.0.0.1:*"}
+	}
+	return s.config.TrustedOrigins
+}
+
 // origin returns whether the page that sent a request may open a WebSocket: one of this server, as the header Host says, or of
 // a trusted origin. Browsers let any page try.
 func (s *server) origin() (func(*http.Request) bool, error) {
 	var own *auth.Origins
-	trusted, err := auth.ParseOrigins(s.config.TrustedOrigins...)
+	trusted, err := auth.ParseOrigins(s.trusted()...)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
+
 	"github.com/hubbub-go/hubbub/systems/store/storetest"
 )
 
@@ -170,26 +172,47 @@ func TestConfiguredUsers(t *testing.T) {
 
 func TestTrustedOrigins(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), []string{"HUBBUB_TRUSTED_ORIGINS=https://app.example.com"})
-	for _, c := range []struct{ origin, want string }{
-		{"https://app.example.com", "https://app.example.com"},
-		{"https://evil.example.com", ""},
+	for name, c := range map[string]struct {
+		environ         []string
+		allowed, denied string
+	}{
+		"listed":      {[]string{"HUBBUB_TRUSTED_ORIGINS=https://app.example.com"}, "https://app.example.com", "http://localhost:3000"},
+		"development": {nil, "http://localhost:3000", "https://app.example.com"},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), "OPTIONS", s.url+negotiate, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Origin", c.origin)
-		r.Header.Set("Access-Control-Request-Method", "POST")
-		r.Header.Set("Access-Control-Request-Headers", "authorization,x-signalr-user-agent")
-		res, err := s.client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if got := res.Header.Get("Access-Control-Allow-Origin"); got != c.want {
-			t.Errorf("preflight of %s: allowed origin %q, want %q", c.origin, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, t.TempDir(), c.environ)
+			token := strings.TrimSpace(must(t, nil, "token", "--data", s.data, "--user", "ann"))
+			for origin, status := range map[string]int{c.allowed: 101, s.url: 101, c.denied: 403} {
+				r, err := http.NewRequestWithContext(t.Context(), "OPTIONS", s.url+negotiate, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Origin", origin)
+				r.Header.Set("Access-Control-Request-Method", "POST")
+				r.Header.Set("Access-Control-Request-Headers", "authorization,x-signalr-user-agent")
+				res, err := s.client.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.Body.Close()
+				want := ""
+				if origin == c.allowed {
+					want = origin
+				}
+				if got := res.Header.Get("Access-Control-Allow-Origin"); got != want {
+					t.Errorf("preflight of %s: allowed origin %q, want %q", origin, got, want)
+				}
+				ws, res, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"/signalr/v1/mainHub?access_token="+token,
+					&websocket.DialOptions{HTTPClient: s.client, HTTPHeader: http.Header{"Origin": {origin}}})
+				if err == nil {
+					ws.CloseNow()
+				}
+				if res == nil || res.StatusCode != status {
+					t.Errorf("WebSocket of %s: %v, want status %d", origin, err, status)
+				}
+			}
+		})
 	}
 }
 
@@ -223,7 +246,9 @@ func TestNoTokenInTheLog(t *testing.T) {
 	s := start(t, t.TempDir(), nil, "--log-level", "debug", "--log-format", "json")
 	token, _ := s.login(t, "demo", s.password(t))
 	ws := dial(t, s, token)
-	ws.conn.CloseNow()
+	if err := ws.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Errorf("close: %v", err)
+	}
 	text := s.stderr.String()
 	if !strings.Contains(text, `"url":"/signalr/v1/mainHub?access_token=REDACTED&id=REDACTED"`) {
 		t.Errorf("no redacted request in\n%s", text)
