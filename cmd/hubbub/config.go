@@ -36,7 +36,7 @@ type Config struct {
 	} `yaml:"tls"`
 
 	Demo struct {
-		Enabled  bool   `yaml:"enabled" doc:"Have a user for trying out. There is one with development keys only."`
+		Enabled  bool   `yaml:"enabled" doc:"Have a user for trying out. There is one with development keys only, unless a user of that name is configured."`
 		User     string `yaml:"user" doc:"Name of that user."`
 		Password string `yaml:"password" secret:"true" doc:"Its password. Empty: a random one, made once and kept in demo.json in the data folder."`
 	} `yaml:"demo"`

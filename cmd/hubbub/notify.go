@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -94,6 +96,11 @@ func (l *loaded) checkNotify() {
 	}
 }
 
+// hasUser reports whether a user of that name is configured.
+func (c *NotifyConfig) hasUser(name string) bool {
+	return slices.ContainsFunc(c.Users, func(u NotifyUser) bool { return strings.EqualFold(u.UserName, name) })
+}
+
 // mountNotify opens the notification system. The demo user may do everything there.
 func mountNotify(ctx context.Context, at *site) (*system, error) {
 	c := &at.config.Notify
@@ -115,7 +122,7 @@ func mountNotify(ctx context.Context, at *site) (*system, error) {
 		Webhooks: notify.Webhooks{Tries: c.Webhook.Tries, FirstDelay: c.Webhook.FirstDelay, MaxDelay: c.Webhook.MaxDelay,
 			Timeout: c.Webhook.Timeout, Workers: c.Webhook.Workers},
 		Hub:         at.hubOptions(at.log),
-		Development: at.demo != nil,
+		Development: at.development,
 		Logger:      at.log,
 	}
 	if config.DedupeWindow == 0 {

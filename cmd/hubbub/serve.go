@@ -50,7 +50,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	if err := s.openKeys(); err != nil {
 		return &configError{err}
 	}
-	// The address is taken before the state is opened: two servers must not have one folder.
+	// The address is taken first, so that a second start by mistake ends before it opens the state.
 	if s.listener, err = net.Listen("tcp", s.config.Listen); err != nil {
 		return fail(exitStart, err)
 	}
@@ -82,7 +82,7 @@ func (s *server) openKeys() error {
 	if created {
 		s.log.Info("made development keys", "file", path)
 	}
-	if f.Development && c.Demo.Enabled {
+	if f.Development && c.Demo.Enabled && !c.Notify.hasUser(c.Demo.User) {
 		if s.demo, err = newDemoUser(c); err != nil {
 			return err
 		}
@@ -119,7 +119,8 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	at := &site{config: s.config, mux: mux, keys: ring, foreign: foreign, origin: origin, demo: s.demo, log: s.log}
+	at := &site{config: s.config, mux: mux, keys: ring, foreign: foreign, origin: origin, demo: s.demo,
+		development: s.keys.Development, log: s.log}
 	var paths []string
 	for _, mount := range mounts {
 		one, err := mount(ctx, at)

@@ -157,13 +157,18 @@ func TestConfiguredUsers(t *testing.T) {
 		t.Fatalf("hash: exit code %d: %s", code, &hash)
 	}
 	config := file(t, "hubbub.yaml", "notify:\n  users:\n  - userName: ann\n    passwordHash: "+strings.TrimSpace(hash.String())+"\n    rights: [ticketGet]\n")
-	s := start(t, t.TempDir(), nil, "--config", config)
+	s := start(t, t.TempDir(), []string{"HUBBUB_DEMO_USER=Ann"}, "--config", config)
+	if strings.Contains(s.stderr.String(), "password") {
+		t.Errorf("a demo user beside a configured one of that name\n%s", s.stderr)
+	}
 	token, status := s.login(t, "ann", "open sesame")
 	if status != http.StatusOK {
 		t.Fatalf("login: status %d, want 200", status)
 	}
-	if res, _ := s.do(t, "POST", negotiate, token, ""); res.StatusCode != http.StatusOK {
-		t.Errorf("negotiate: status %d, want 200", res.StatusCode)
+	for _, path := range []string{negotiate, "/SignalR/V1/MAINHUB/Negotiate?negotiateVersion=1"} {
+		if res, _ := s.do(t, "POST", path, token, ""); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: status %d, want 200", path, res.StatusCode)
+		}
 	}
 	if res, _ := s.do(t, "POST", "/api/v1/notifications", token, `{"e":"portos.resources.changed"}`); res.StatusCode != http.StatusForbidden {
 		t.Errorf("publish without the right: status %d, want 403", res.StatusCode)
