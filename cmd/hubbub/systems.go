@@ -37,7 +37,9 @@ type site struct {
 	foreign auth.Verifier            // of the tokens of others, nil if there are none to accept
 	origin  func(*http.Request) bool // may this page open a WebSocket
 	demo    *demoUser                // nil if there is none
-	log     *slog.Logger
+	// development is true with keys that the server made for itself: nobody else can reach it.
+	development bool
+	log         *slog.Logger
 }
 
 // hubOptions returns the options that the configuration gives to every hub.
