@@ -175,9 +175,16 @@ func (c *Client) converse(conn ClientConn) *conversation {
 func (c *Client) live(life context.Context, v *conversation, done chan struct{}) {
 	defer close(done)
 	for {
-		unlink := context.AfterFunc(life, v.close)
+		said := make(chan struct{})
+		unlink := context.AfterFunc(life, func() {
+			defer close(said)
+			v.close()
+		})
 		err := v.run()
 		closed := !unlink()
+		if closed {
+			<-said
+		}
 		c.mu.Lock()
 		c.conv = nil
 		again := c.opts.Reconnect != nil && !closed && reconnects(err)
