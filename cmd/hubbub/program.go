@@ -92,7 +92,7 @@ func (p *Program) command() *cobra.Command {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.PersistentFlags().StringVar(&p.file, "config", "", "YAML file with the configuration (HUBBUB_CONFIG)")
+	root.PersistentFlags().StringVar(&p.file, "config", "", "YAML `FILE` with the configuration (HUBBUB_CONFIG)")
 	root.AddCommand(p.serveCommand(), p.tokenCommand(), p.hashCommand(), p.configCommand(), p.keysCommand(), p.versionCommand())
 	return root
 }

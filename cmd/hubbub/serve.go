@@ -68,9 +68,15 @@ func (s *server) openKeys() error {
 	if err != nil && !missing(err) {
 		return err
 	}
-	if development := err != nil || f.Development; development && !isLoopback(c.Listen) {
-		return fmt.Errorf("the keys in %s are development keys, and %s can be reached from other machines: "+
-			"run \"hubbub keys create --force --data %s\" to make keys for it, or listen on 127.0.0.1", path, c.Listen, c.Data)
+	if !isLoopback(c.Listen) {
+		switch {
+		case err != nil:
+			return fmt.Errorf("there are no keys in %s, and the server makes development keys for itself on loopback only, while %s can be "+
+				"reached from other machines: run \"hubbub keys create --data %s\" to make keys for it, or listen on 127.0.0.1", path, c.Listen, c.Data)
+		case f.Development:
+			return fmt.Errorf("the keys in %s are development keys, and %s can be reached from other machines: "+
+				"run \"hubbub keys create --force --data %s\" to make keys for it, or listen on 127.0.0.1", path, c.Listen, c.Data)
+		}
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)

@@ -122,20 +122,26 @@ func TestDemoPassword(t *testing.T) {
 func TestDevelopmentKeysAreForLoopback(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
-	code, out, errs := run(t, nil, "serve", "--data", data, "--listen", "0.0.0.0:0")
-	if code != exitConfig || out != "" {
-		t.Errorf("exit code %d, output %q; want 3 and nothing", code, out)
-	}
-	for _, w := range []string{"development keys", "0.0.0.0:0 can be reached from other machines", "hubbub keys create --force --data " + data, "127.0.0.1"} {
-		if !strings.Contains(errs, w) {
-			t.Errorf("no %q in %s", w, errs)
+	refused := func(command string) {
+		t.Helper()
+		code, out, errs := run(t, nil, "serve", "--data", data, "--listen", "0.0.0.0:0")
+		if code != exitConfig || out != "" {
+			t.Errorf("exit code %d, output %q; want 3 and nothing", code, out)
+		}
+		for _, w := range []string{"development keys", "0.0.0.0:0 can be reached from other machines", command, "127.0.0.1"} {
+			if !strings.Contains(errs, w) {
+				t.Errorf("no %q in %s", w, errs)
+			}
 		}
 	}
+	refused("hubbub keys create --data " + data)
 	if _, err := os.Stat(data); !missing(err) {
 		t.Errorf("the folder: %v, want none made", err)
 	}
+	must(t, nil, "token", "--data", data, "--user", "ann") // makes development keys
+	refused("hubbub keys create --force --data " + data)
 
-	must(t, nil, "keys", "create", "--data", data)
+	must(t, nil, "keys", "create", "--data", data, "--force")
 	s := start(t, data, nil, "--listen", "0.0.0.0:0")
 	if _, status := s.login(t, "demo", "x"); status != http.StatusUnauthorized {
 		t.Errorf("login of a demo user without development keys: status %d, want 401", status)
