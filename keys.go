@@ -11,8 +11,8 @@ import (
 
 // Key is one secret of a [KeyRing] with the id by which tokens name it.
 type Key struct {
-	ID     uint32
-	Secret []byte // at least 32 bytes
+	ID     uint32 // by which tokens name the key; must differ from that of the others
+	Secret []byte // at least 32 bytes, which nobody can guess
 }
 
 // KeyRing signs what the server hands out and must recognise later, such as connection tokens. The first key signs, all

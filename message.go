@@ -54,8 +54,8 @@ func (in *Invocation) ArgSpace() [][]byte { return in.argSpace[:0] }
 
 // StreamItem is one item of the stream InvocationID.
 type StreamItem struct {
-	InvocationID string
-	Item         Value
+	InvocationID string // that the stream was announced with
+	Item         Value  // as it came, or on its way out
 }
 
 // Type is [TypeStreamItem].
@@ -64,10 +64,10 @@ func (*StreamItem) Type() MessageType { return TypeStreamItem }
 // Completion ends the invocation or the stream InvocationID: with an error (Error != ""), with a result (HasResult), or, at
 // the end of a stream, with neither.
 type Completion struct {
-	InvocationID string
-	Error        string
-	HasResult    bool
-	Result       Value
+	InvocationID string // of the call, or of the stream that ends
+	Error        string // for the other side to read; "" is no error
+	HasResult    bool   // whether there is a result, which may be nil
+	Result       Value  // as it came, or on its way out
 }
 
 // Type is [TypeCompletion].
@@ -89,8 +89,8 @@ func (Ping) Type() MessageType { return TypePing }
 
 // Close says that its sender ends the connection, and whether the client should come back by itself.
 type Close struct {
-	Error          string
-	AllowReconnect bool
+	Error          string // why; "" for an ordinary end
+	AllowReconnect bool   // whether a client should come back by itself
 }
 
 // Type is [TypeClose].

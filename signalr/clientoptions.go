@@ -130,8 +130,8 @@ type TransportsError struct {
 
 // TransportError is why one transport could not be started.
 type TransportError struct {
-	Transport string
-	Err       error
+	Transport string // its name in the answer to negotiate
+	Err       error  // why it could not be used
 }
 
 // Error lists the transports as the .NET client does.

@@ -65,11 +65,11 @@ type Options struct {
 
 // Refresh is a replacement of the credential of a connection that waits for a decision.
 type Refresh struct {
-	Request       *http.Request
-	ConnectionID  string
-	Previous, New *hubbub.User
-	// Expires is when the new credential ends, zero if it does not.
-	Expires time.Time
+	Request      *http.Request // that brought the new credential; its context does not end with it
+	ConnectionID string        // of the connection, which may not have a transport yet
+	Previous     *hubbub.User  // the user of the connection now
+	New          *hubbub.User  // the user who would replace it, the same person
+	Expires      time.Time     // when the new credential ends, zero if it does not
 }
 
 func (o *Options) withDefaults() Options {
