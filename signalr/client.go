@@ -30,6 +30,7 @@ type dialer struct {
 	opts  ClientOptions
 	url   *url.URL
 	http  *http.Client
+	own   bool // http is nobody else's
 	proto protocol
 	err   error // what is wrong with the options
 
@@ -42,7 +43,8 @@ func newDialer(rawURL string, opts *ClientOptions) *dialer {
 	d.http = d.opts.HTTPClient
 	if d.http == nil {
 		jar, _ := cookiejar.New(nil)
-		d.http = &http.Client{Jar: jar}
+		d.http = &http.Client{Jar: jar, Transport: http.DefaultTransport.(*http.Transport).Clone()}
+		d.own = true
 	}
 	d.proto, d.err = d.opts.protocol()
 	u, err := url.Parse(rawURL)
@@ -65,10 +67,12 @@ func (d *dialer) Dial(ctx context.Context) (hubbub.ClientConn, error) {
 	}
 	c, err := d.connect(ctx)
 	if err != nil {
+		d.rest()
 		return nil, err
 	}
 	if err := c.shakeHands(ctx); err != nil {
 		c.Cut(err)
+		d.rest()
 		return nil, err
 	}
 	d.mu.Lock()
@@ -76,6 +80,13 @@ func (d *dialer) Dial(ctx context.Context) (hubbub.ClientConn, error) {
 	d.mu.Unlock()
 	c.live()
 	return c, nil
+}
+
+// rest closes connections that wait for further requests, so that nothing is left of a client that is not connected.
+func (d *dialer) rest() {
+	if d.own {
+		d.http.CloseIdleConnections()
+	}
 }
 
 // connect negotiates and starts the first transport that works, in the order of the server. Each attempt after a failed one

@@ -176,6 +176,7 @@ func (c *clientConn) Read() (hubbub.Message, error) {
 // ended waits for the goroutines of the connection, so that nothing is left when the client hears of its end.
 func (c *clientConn) ended(err error) error {
 	c.alive.Wait()
+	c.d.rest()
 	return err
 }
 
