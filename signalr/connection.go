@@ -206,17 +206,15 @@ func (c *connection) readEnded(s *socket, err error) {
 	var broken *ws.ProtocolError
 	switch {
 	case errors.As(err, &closed):
-		c.app.lost(nil)
+		c.out.Discard()
 		c.finish(1000, false)
-		s.conn.Close(1000, "", c.ep.opts.CloseTimeout)
+		c.app.lost(nil)
 	case errors.As(err, &broken):
 		c.out.Discard()
-		c.app.lost(errTransport{err})
 		c.finish(broken.Code, false)
-		s.conn.Close(broken.Code, "", c.ep.opts.CloseTimeout)
+		c.app.lost(errTransport{err})
 	default:
-		c.app.lost(nil)
 		c.finish(1000, true)
-		s.conn.Kill()
+		c.app.lost(nil)
 	}
 }

@@ -39,10 +39,10 @@ type session struct {
 }
 
 func newSession(c *connection) *session {
-	return &session{c: c, hub: c.ep.hub, opts: c.ep.hub.Options()}
+	return &session{c: c, hub: c.ep.hub, opts: c.ep.hub.Options(), started: time.Now()}
 }
 
-func (s *session) start() { s.started = time.Now() }
+func (s *session) start() {}
 
 // ID, Protocol, Framing, Request and Outbox are hubbub.Conn.
 

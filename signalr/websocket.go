@@ -23,7 +23,7 @@ var errSuperseded = errors.New("the connection has gone over to another WebSocke
 func (s *socket) Fill(dst []byte, max int) ([]byte, bool) {
 	c := s.c
 	if r := c.replay.Load(); r != nil {
-		return r.fill(s, dst, max)
+		return r.fill(s, s.c.out, dst, max)
 	}
 	return fill(c.out, dst, max)
 }
@@ -82,6 +82,7 @@ func (e *endpoint) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		c.id = hubbub.NewConnectionID()
 		c.token, c.path = c.id, path
 	}
+	c.begin()
 	if !e.add(c) {
 		answer(w, http.StatusConflict, "") // somebody else was faster with the same token
 		return
@@ -91,9 +92,14 @@ func (e *endpoint) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		c.remove()
 		return
 	}
-	c.begin()
 	s := &socket{c: c, conn: conn}
+	c.mu.Lock()
 	c.socket.Store(s)
+	over := c.finished // while the answer was written
+	c.mu.Unlock()
+	if over {
+		conn.Close(1000, "", e.opts.CloseTimeout)
+	}
 	c.app.start()
 	conn.Start(s)
 	go c.read(s)
