@@ -12,8 +12,9 @@ var errEOF = io.EOF
 
 // handlers are what a client does when its server calls.
 type handlers struct {
-	mu       sync.Mutex
-	byTarget map[string]*handlerList
+	mu        sync.Mutex
+	byTarget  map[string]*handlerList
+	unhandled HandlerFunc
 }
 
 type handlerList struct {
@@ -51,6 +52,34 @@ func (c *Client) On(target string, m Method) (remove func()) {
 	}
 	l.list = append(slices.Clip(l.list), h)
 	return func() { c.handlers.remove(target, h) }
+}
+
+// OnUnhandled sets what runs for the server's calls of targets that have no handler; nil drops them, which is the default. A call
+// that wants a result, which is one with an Invocation.ID, gets what f returns; otherwise only its error counts, for the log. It
+// runs in order with the handlers of [Client.On], and under the same rules.
+func (c *Client) OnUnhandled(f HandlerFunc) {
+	c.handlers.mu.Lock()
+	defer c.handlers.mu.Unlock()
+	c.handlers.unhandled = f
+}
+
+// catch runs the handler of OnUnhandled, if there is one.
+func (v *conversation) catch(in *Invocation) (result any, caught bool, err error) {
+	hs := &v.client.handlers
+	hs.mu.Lock()
+	f := hs.unhandled
+	hs.mu.Unlock()
+	if f == nil {
+		return nil, false, nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			v.client.opts.Logger.Error("panic in a handler", "target", in.Target, "panic", p, "stack", string(debug.Stack()))
+			result, caught, err = nil, true, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	result, err = f(v.ctx, in)
+	return result, true, err
 }
 
 func (h *handler) answers() bool { return h.sig.result != nil }
@@ -124,13 +153,23 @@ func (v *conversation) work() {
 		v.mu.Unlock()
 		list, _ := v.client.handlers.find(in.Target)
 		if len(list) == 0 {
-			v.client.opts.Logger.Debug("no handler for a call of the server", "target", in.Target)
+			v.drain(in)
 		}
 		for _, h := range list {
 			if _, err := v.call(h, in); err != nil {
 				v.client.opts.Logger.Error("handler failed", "target", in.Target, "error", err)
 			}
 		}
+	}
+}
+
+// drain gives a call without handlers to OnUnhandled.
+func (v *conversation) drain(in *Invocation) {
+	switch _, caught, err := v.catch(in); {
+	case !caught:
+		v.client.opts.Logger.Debug("no handler for a call of the server", "target", in.Target)
+	case err != nil:
+		v.client.opts.Logger.Error("handler failed", "target", in.Target, "error", err)
 	}
 }
 
@@ -168,6 +207,13 @@ func (v *conversation) answer(in *Invocation) {
 		case err != nil:
 			v.client.opts.Logger.Error("handler failed", "target", in.Target, "error", err)
 		case h == result:
+			done.HasResult, done.Result = true, ValueOf(value)
+		}
+	}
+	if len(list) == 0 {
+		if value, caught, err := v.catch(in); err != nil {
+			done.Error = err.Error()
+		} else if caught {
 			done.HasResult, done.Result = true, ValueOf(value)
 		}
 	}

@@ -11,7 +11,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hubbub-go/hubbub"
 )
+
+// ErrClassicServer says that the server speaks ASP.NET SignalR, the older protocol, which this client does not.
+var ErrClassicServer = errors.New("detected a connection attempt to an ASP.NET SignalR server. This client only supports connecting to " +
+	"an ASP.NET Core SignalR server; see https://aka.ms/signalr-core-differences for details")
+
+// ErrInvalidAnswer says that what answered negotiate with status 200 is no SignalR hub.
+var ErrInvalidAnswer = errors.New("invalid answer")
 
 // maxRedirects is how often a server may send the client elsewhere.
 const maxRedirects = 100
@@ -104,11 +113,11 @@ func (n *negotiation) accept(a *answerOfServer, stateful bool) error {
 	n.stateful = a.UseStatefulReconnect && stateful
 	switch {
 	case n.id == "":
-		return errors.New("negotiate: invalid answer: no connectionId")
+		return fmt.Errorf("negotiate: %w: no connectionId", ErrInvalidAnswer)
 	case n.version > 0 && n.token == "":
-		return errors.New("negotiate: invalid answer: no connectionToken")
+		return fmt.Errorf("negotiate: %w: no connectionToken", ErrInvalidAnswer)
 	case n.transports == nil:
-		return errors.New("negotiate: invalid answer: no availableTransports")
+		return fmt.Errorf("negotiate: %w: no availableTransports", ErrInvalidAnswer)
 	}
 	if n.version == 0 {
 		n.token = n.id
@@ -139,14 +148,13 @@ func (d *dialer) askNegotiate(ctx context.Context, n *negotiation) (*answerOfSer
 	}
 	a := &answerOfServer{}
 	if err := json.Unmarshal(body, a); err != nil {
-		return nil, fmt.Errorf("invalid answer: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrInvalidAnswer, err)
 	}
 	switch {
 	case a.ProtocolVersion != "":
-		return nil, errors.New("detected a connection attempt to an ASP.NET SignalR server. This client only supports connecting to " +
-			"an ASP.NET Core SignalR server; see https://aka.ms/signalr-core-differences for details")
+		return nil, ErrClassicServer
 	case a.Error != "":
-		return nil, errors.New(a.Error)
+		return nil, &hubbub.Error{Message: a.Error}
 	}
 	return a, nil
 }

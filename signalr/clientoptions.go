@@ -56,6 +56,10 @@ type ClientOptions struct {
 	// RefreshBeforeExpiration is how long before its end a credential is refreshed, if it lives more than twice as long; else
 	// half-way. Default 5 min.
 	RefreshBeforeExpiration time.Duration
+	// Trace hears of everything that is sent and received through a transport, handshakes and pings included, in the chunks of
+	// the transport: each has whole messages, in the order in which they were sent or received. It must not block and must not
+	// keep p; calls for the two directions may overlap. Default none.
+	Trace func(sent bool, transport Transport, p []byte)
 	// OnAuthenticationRefreshed hears of a refresh and of the new lifetime, 0 if the server told none.
 	OnAuthenticationRefreshed func(lifetime time.Duration)
 	// OnAuthenticationRefreshFailed hears of a refresh that failed. The client tries again before the credential ends.

@@ -13,7 +13,7 @@ func (c *clientConn) resume(tr *clientTransport) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, c.d.opts.StatefulReconnectTimeout)
 	defer cancel()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		next, err := c.dialWebSocket(ctx)
+		next, err := c.traced(c.dialWebSocket(ctx))
 		if err == nil {
 			c.replay.restart(&next, func(id int64) []byte {
 				b, _ := c.d.proto.Append(nil, sequence{id}) // it has no values that could fail

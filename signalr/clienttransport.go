@@ -16,6 +16,38 @@ import (
 
 // start opens the transport of the connection.
 func (c *clientConn) start(ctx context.Context) (clientTransport, error) {
+	tr, err := c.startPlain(ctx)
+	return c.traced(tr, err)
+}
+
+// traced is tr with the user's Trace around it.
+func (c *clientConn) traced(tr clientTransport, err error) (clientTransport, error) {
+	if err != nil || c.d.opts.Trace == nil {
+		return tr, err
+	}
+	return tracedTransport{tr, c}, nil
+}
+
+// tracedTransport tells the user what passes.
+type tracedTransport struct {
+	clientTransport
+	c *clientConn
+}
+
+func (t tracedTransport) read(ctx context.Context) ([]byte, error) {
+	p, err := t.clientTransport.read(ctx)
+	if err == nil {
+		t.c.d.opts.Trace(false, t.c.transport, p)
+	}
+	return p, err
+}
+
+func (t tracedTransport) write(ctx context.Context, b []byte) error {
+	t.c.d.opts.Trace(true, t.c.transport, b)
+	return t.clientTransport.write(ctx, b)
+}
+
+func (c *clientConn) startPlain(ctx context.Context) (clientTransport, error) {
 	switch c.transport {
 	case WebSockets:
 		return c.dialWebSocket(ctx)
