@@ -109,20 +109,20 @@ func (r *remote) question(id string, e *envelope) {
 
 // forward waits for the answer of a connection and sends it to the node that asked.
 func (r *remote) forward(e *envelope, q *question, l *Link) {
-	select {
-	case m, ok := <-q.answer:
-		if !ok {
-			return // the node that asked has given up
-		}
-		out := &envelope{kind: envelopeResult, err: m.Error, has: m.HasResult}
-		if raw, _ := m.Result.Raw(); m.HasResult {
-			out.names, out.records = []string{l.enc.protocol.Name()}, [][]byte{raw}
-		}
-		r.reply(e, out)
-	case <-q.lost():
+	m, err := q.wait(context.Background())
+	switch {
+	case err == errForgotten:
+		return
+	case err != nil:
 		r.hub.results.close(e.key)
-		r.reply(e, &envelope{kind: envelopeGone, err: errDisconnected(l.id).Error()})
+		r.reply(e, &envelope{kind: envelopeGone, err: err.Error()})
+		return
 	}
+	out := &envelope{kind: envelopeResult, err: m.Error, has: m.HasResult}
+	if raw, _ := m.Result.Raw(); m.HasResult {
+		out.names, out.records = []string{l.enc.protocol.Name()}, [][]byte{raw}
+	}
+	r.reply(e, out)
 }
 
 func (r *remote) reply(to, e *envelope) {

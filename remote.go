@@ -363,5 +363,5 @@ func (r *remote) invoke(ctx context.Context, id string, result any, target strin
 		}
 		return err
 	}
-	return r.hub.await(ctx, q, result, nil)
+	return r.hub.await(ctx, q, result)
 }

@@ -30,6 +30,33 @@ func (q *question) lost() <-chan struct{} {
 	return q.link.ctx.Done()
 }
 
+// wait waits for the answer, until the connection or ctx ends. An answer that is there comes before either.
+func (q *question) wait(ctx context.Context) (*Completion, error) {
+	var err error
+	select {
+	case m, ok := <-q.answer:
+		if ok {
+			return m, nil
+		}
+		return nil, q.gone
+	case <-q.lost():
+		err = errDisconnected(q.link.id)
+	case <-ctx.Done():
+		err = errGivenUp(ctx)
+	}
+	select {
+	case m, ok := <-q.answer:
+		if ok {
+			return m, nil
+		}
+		return nil, q.gone
+	default:
+		return nil, err
+	}
+}
+
+var errForgotten = errors.New("nobody waits for the answer any more")
+
 func errDisconnected(id string) error {
 	return Classify("IOException", ErrClosed, fmt.Sprintf("Connection '%s' disconnected.", id))
 }
@@ -65,6 +92,7 @@ func (r *results) close(id string) bool {
 // forget ends a question to l without an answer.
 func (r *results) forget(id string, l *Link) {
 	if q, ok, foreign := r.take(id, l); ok && !foreign {
+		q.gone = errForgotten
 		close(q.answer)
 	}
 }
@@ -143,27 +171,15 @@ func (h *Hub) invoke(ctx context.Context, id string, l *Link, result any, target
 	default:
 		return errGivenUp(ctx)
 	}
-	return h.await(ctx, q, result, l.enc.protocol)
+	return h.await(ctx, q, result)
 }
 
 // await waits for the answer to a question.
-func (h *Hub) await(ctx context.Context, q *question, result any, p Protocol) error {
-	var m *Completion
-	ok := false
-	select {
-	case m, ok = <-q.answer:
-	case <-q.lost():
-		select {
-		case m, ok = <-q.answer: // it was the last thing that the connection said
-		default:
-			return errDisconnected(q.link.id)
-		}
-	case <-ctx.Done():
-		return errGivenUp(ctx)
-	}
+func (h *Hub) await(ctx context.Context, q *question, result any) error {
+	m, err := q.wait(ctx)
 	switch {
-	case !ok:
-		return q.gone
+	case err != nil:
+		return err
 	case m.Error != "":
 		return &Error{Message: m.Error}
 	case result == nil:
@@ -172,13 +188,14 @@ func (h *Hub) await(ctx context.Context, q *question, result any, p Protocol) er
 		return &Error{Message: errNoResult}
 	}
 	if err := m.Result.Decode(result); err != nil {
-		return errResult(typeName(p, result), err)
+		_, dec := m.Result.Raw()
+		return errResult(typeName(dec, result), err)
 	}
 	return nil
 }
 
 // typeName is what the protocol calls the type that v points to.
-func typeName(p Protocol, v any) string {
+func typeName(p, v any) string {
 	if n, ok := p.(interface{ TypeName(v any) string }); ok {
 		return n.TypeName(v)
 	}
