@@ -10,7 +10,6 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/hubbub-go/hubbub"
-	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/systems/notify"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
@@ -122,6 +121,7 @@ func mountNotify(ctx context.Context, at *site) (*system, error) {
 		Webhooks: notify.Webhooks{Tries: c.Webhook.Tries, FirstDelay: c.Webhook.FirstDelay, MaxDelay: c.Webhook.MaxDelay,
 			Timeout: c.Webhook.Timeout, Workers: c.Webhook.Workers},
 		Hub:         at.hubOptions(at.log),
+		Foreign:     at.foreign,
 		Development: at.development,
 		Logger:      at.log,
 	}
@@ -147,11 +147,7 @@ func mountNotify(ctx context.Context, at *site) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	endpoint := at.endpointOptions()
-	if at.foreign != nil {
-		endpoint.Auth = auth.Bearer(auth.Any(s.Verify, at.foreign), &auth.Options{QueryToken: true, Logger: at.log})
-	}
-	s.Mount(at.mux, endpoint)
+	s.Mount(at.mux, at.endpointOptions())
 	return &system{name: "notify", title: "Notifications", paths: s.Paths(), hubs: []*hubbub.Hub{s.Hub()},
 		ready: s.Ready, close: s.Close}, nil
 }

@@ -60,7 +60,7 @@ func TestTokenAfterRotation(t *testing.T) {
 	}
 }
 
-// Tokens of a configured issuer are good for the hub beside the server's own.
+// Tokens of a configured issuer are good for the hub and for REST beside the server's own.
 func TestForeignTokens(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("s", 32)
@@ -88,6 +88,14 @@ func TestForeignTokens(t *testing.T) {
 	} {
 		if res, _ := s.do(t, "POST", negotiate, c.token, ""); res.StatusCode != c.want {
 			t.Errorf("%s: status %d, want %d", c.name, res.StatusCode, c.want)
+		}
+		// None of them may publish.
+		want := c.want
+		if want == 200 {
+			want = 403
+		}
+		if res, _ := s.do(t, "POST", "/api/v1/notifications", c.token, "{}"); res.StatusCode != want {
+			t.Errorf("%s: REST: status %d, want %d", c.name, res.StatusCode, want)
 		}
 	}
 }

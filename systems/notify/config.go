@@ -19,6 +19,9 @@ type Config struct {
 	// Tokens issues and verifies access tokens. Tokens that others made with the same issuer are accepted too, with their
 	// claims "role", "scope" and "rights". Default: an issuer of Keys.
 	Tokens *auth.Issuer
+	// Foreign verifies the tokens that Tokens refuses, such as those of an OpenID issuer. They have no session: what they may do
+	// is what their claims "role", "scope" and "rights" say. Default none.
+	Foreign auth.Verifier
 	// Users who may log in, each with a unique UserName.
 	Users []Account
 	// Devices that may log in. Default none: every device may, with the environment Tool.

@@ -219,6 +219,9 @@ var errNoSession = errors.New("notify: the session of the token has ended")
 // with the rights that the account has now, and of others that the issuer signed. It asks the store.
 func (s *System) Verify(ctx context.Context, token string) (*hubbub.User, error) {
 	u, err := s.config.Tokens.Verify(ctx, token)
+	if err != nil && s.config.Foreign != nil {
+		return s.config.Foreign(ctx, token)
+	}
 	if err != nil {
 		return nil, err
 	}
