@@ -49,6 +49,12 @@ func (l *Link) invocation(in *Invocation, size int) error {
 		l.refuse(in, text)
 		return nil
 	}
+	if len(l.pending) == 0 && l.may(c) {
+		l.begin(c)
+		l.mu.Unlock()
+		go l.work(c)
+		return nil
+	}
 	l.pending = append(l.pending, c)
 	l.bytes += size
 	l.pump()
@@ -71,17 +77,17 @@ func (l *Link) admit(c *call) string {
 	if in.ID != "" && l.active[in.ID] != nil {
 		return fmt.Sprintf(textInUse, in.ID)
 	}
-	unexpected := fmt.Sprintf(textUnexpected, c.m.name)
+	refusal := func(err error) string { return Describe(fmt.Sprintf(textUnexpected, c.m.name), err, false) }
 	if !c.plain && l.streams >= l.hub.opts.MaximumStreamsPerClient {
-		return Describe(unexpected, Errorf("The connection has %d calls with streams running, the limit.", l.streams), false)
+		return refusal(Errorf("The connection has %d calls with streams running, the limit.", l.streams))
 	}
 	if len(in.StreamIDs) > maximumUploads {
-		return Describe(unexpected, errStreamCount(len(in.StreamIDs), c.m.sig.uploads), false)
+		return refusal(errStreamCount(len(in.StreamIDs), c.m.sig.uploads))
 	}
 	for i, id := range in.StreamIDs {
 		if l.uploads[id] != nil {
 			l.forget(c, in.StreamIDs[:i])
-			return Describe(unexpected, errStreamInUse(id), false)
+			return refusal(errStreamInUse(id))
 		}
 		u := newUpload(l.hub.opts.StreamBufferCapacity)
 		if l.uploads == nil {
@@ -120,24 +126,31 @@ func (l *Link) pump() {
 	}
 }
 
+// may reports whether a call may start now, were it the first of those that wait. It needs l.mu.
+func (l *Link) may(c *call) bool {
+	return l.ready && (!c.plain || l.running < l.hub.opts.MaximumParallelInvocationsPerClient)
+}
+
+// begin takes what a call holds while it runs. It needs l.mu.
+func (l *Link) begin(c *call) {
+	if c.plain {
+		l.running++
+	}
+}
+
 // next takes the first call off the queue if it may start now. It needs l.mu.
 func (l *Link) next() *call {
-	if !l.ready || len(l.pending) == 0 {
+	if len(l.pending) == 0 || !l.may(l.pending[0]) {
 		return nil
 	}
 	c := l.pending[0]
-	if c.plain && l.running >= l.hub.opts.MaximumParallelInvocationsPerClient {
-		return nil
-	}
 	l.pending[0] = nil
 	l.pending = l.pending[1:]
 	l.bytes -= c.size
 	if len(l.pending) == 0 {
 		l.pending = nil
 	}
-	if c.plain {
-		l.running++
-	}
+	l.begin(c)
 	l.wakeReceiver()
 	return c
 }

@@ -52,14 +52,15 @@ type frame struct {
 	hub *Hub
 
 	mu      sync.Mutex
-	wire    [][]byte          // by encoding.index
-	records map[string]record // by protocol name
+	wire    [][]byte // by encoding.index
+	records []record // one for each protocol
 }
 
 // record is a message as one protocol encodes it, or why it could not.
 type record struct {
-	b   []byte
-	err error
+	protocol string
+	b        []byte
+	err      error
 }
 
 func (h *Hub) newFrame(m Message) *frame { return &frame{msg: m, hub: h} }
@@ -97,20 +98,20 @@ func (f *frame) bytes(e *encoding) ([]byte, error) {
 
 // record returns the message as p encodes it. It needs f.mu.
 func (f *frame) record(p Protocol) ([]byte, error) {
-	if r, ok := f.records[p.Name()]; ok {
-		return r.b, r.err
+	name := p.Name()
+	for i := range f.records {
+		if r := &f.records[i]; r.protocol == name {
+			return r.b, r.err
+		}
 	}
 	if f.msg == nil {
-		return nil, fmt.Errorf("message of another node: it was not encoded for protocol %q", p.Name())
+		return nil, fmt.Errorf("message of another node: it was not encoded for protocol %q", name)
 	}
 	b, err := f.hub.encode(p, nil, f.msg)
 	if err == nil {
 		f.hub.count.encoded.Add(1)
 	}
-	if f.records == nil {
-		f.records = make(map[string]record, 2)
-	}
-	f.records[p.Name()] = record{b, err}
+	f.records = append(f.records, record{name, b, err})
 	return b, err
 }
 

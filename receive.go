@@ -56,9 +56,8 @@ func (r *remote) acknowledged(key string) {
 
 func (e *envelope) frame(h *Hub) *frame {
 	f := h.newFrame(nil)
-	f.records = make(map[string]record, len(e.names))
 	for i, n := range e.names {
-		f.records[n] = record{b: e.records[i]}
+		f.records = append(f.records, record{protocol: n, b: e.records[i]})
 	}
 	return f
 }
