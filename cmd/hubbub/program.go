@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/hubbub-go/hubbub/cmd/hubbub/console"
 )
 
 // Exit codes. They never change their meaning; docs/operating.md lists them.
@@ -49,9 +51,12 @@ func (p *Program) Run() int {
 	code, usage := exitUsage, true
 	var failed *failure
 	var config *configError
+	var client *console.Failure
 	switch {
 	case errors.As(err, &failed):
 		code, usage = failed.code, false
+	case errors.As(err, &client):
+		code, usage = client.Code, false
 	case errors.As(err, &config):
 		code, usage = exitConfig, false
 	}
@@ -83,7 +88,7 @@ func fail(code int, err error) error {
 func (p *Program) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "hubbub",
-		Short:         "A SignalR server, and systems that stand on it",
+		Short:         "A SignalR server, systems that stand on it, and clients of any SignalR server",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -91,10 +96,20 @@ func (p *Program) command() *cobra.Command {
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddGroup(&cobra.Group{ID: "server", Title: "The server:"}, &cobra.Group{ID: console.GroupID, Title: "Clients of any ASP.NET Core SignalR server:"})
 	root.PersistentFlags().StringVar(&p.file, "config", "", "YAML `FILE` with the configuration (HUBBUB_CONFIG)")
-	root.AddCommand(p.serveCommand(), p.tokenCommand(), p.hashCommand(), p.configCommand(), p.keysCommand(), p.versionCommand())
+	for _, c := range []*cobra.Command{p.serveCommand(), p.tokenCommand(), p.hashCommand(), p.configCommand(), p.keysCommand()} {
+		c.GroupID = "server"
+		root.AddCommand(c)
+	}
+	root.AddCommand(p.console().Commands()...)
+	root.AddCommand(p.versionCommand())
 	return root
+}
+
+// console is what the commands that are clients run in.
+func (p *Program) console() *console.Console {
+	return &console.Console{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Environ: p.Environ, Stop: p.Stop, Kill: p.Kill}
 }
 
 // settingFlag adds flags that are settings too.

@@ -1,0 +1,143 @@
+package console
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/signalr"
+)
+
+// Exit codes of the commands that are clients, beside 0 and 2. They never change their meaning; docs/command-line.md lists them.
+const (
+	CodeOther       = 1  // none of the others
+	CodeAddress     = 10 // the address is no address, or there is no SignalR hub
+	CodeClassic     = 11 // an ASP.NET SignalR server, the older protocol
+	CodeRefused     = 12 // 401 or 403: no token, or not a good one
+	CodeUnreachable = 13 // nobody answers: name, network, port
+	CodeServer      = 14 // the server answered with an error
+	CodeTimeout     = 15 // no answer in time
+	CodeLost        = 16 // the connection was lost, or no transport works
+	CodeProblems    = 17 // doctor or conformance has found something
+	CodeTLS         = 18 // the certificate is not trusted
+	CodeInterrupted = 20 // stopped by a signal before it was done
+)
+
+// Failure is an error with its exit code and a sentence for people.
+type Failure struct {
+	Code int
+	Err  error
+}
+
+// Error is the sentence.
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap is for errors.Is and errors.As.
+func (f *Failure) Unwrap() error { return f.Err }
+
+var errTimeout = errors.New("no answer in time")
+
+// failed gives err its exit code and its sentence, and prints it where a machine reads.
+func (s *session) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if usage, ok := errors.AsType[usageError](err); ok {
+		return usage.error
+	}
+	f, ok := errors.AsType[*Failure](err)
+	if !ok {
+		f = s.classify(err)
+	}
+	if s.flags.json {
+		s.print.say(struct {
+			Event string `json:"event"`
+			Code  int    `json:"code"`
+			Error string `json:"error"`
+		}{"error", f.Code, f.Error()}, "")
+	}
+	return f
+}
+
+func (s *session) classify(err error) *Failure {
+	fail := func(code int, format string, args ...any) *Failure {
+		return &Failure{code, fmt.Errorf(format, args...)}
+	}
+	status, isStatus := errors.AsType[*signalr.HTTPError](err)
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	said, isSaid := errors.AsType[*hubbub.Error](err)
+	closed, isClosed := errors.AsType[*hubbub.CloseError](err)
+	transports, isTransports := errors.AsType[*signalr.TransportsError](err)
+	switch {
+	case errors.Is(err, errInterrupted):
+		return fail(CodeInterrupted, "interrupted")
+	case errors.Is(err, signalr.ErrClassicServer):
+		return fail(CodeClassic, "%s is an ASP.NET SignalR server, which speaks the older protocol; this needs an ASP.NET Core SignalR hub", s.url)
+	case errors.Is(err, signalr.ErrInvalidAnswer):
+		return fail(CodeAddress, "there is no SignalR hub at %s: what answers there is something else", s.url)
+	case isStatus:
+		return s.classifyStatus(status)
+	case isTLS(err):
+		return fail(CodeTLS, "the certificate of %s is not trusted: %w; --insecure accepts it", s.url.Host, innermost(err))
+	case isDNS:
+		return fail(CodeUnreachable, "the host %s is not known: check the name in the address", dns.Name)
+	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
+		return fail(CodeTimeout, "no answer from %s within %v", s.url, s.flags.timeout)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fail(CodeUnreachable, "nobody listens at %s: the connection was refused", s.url.Host)
+	case isSaid:
+		return fail(CodeServer, "the server says: %s", said.Message)
+	case isTransports:
+		return fail(CodeLost, "no transport works at %s: %s", s.url, strings.TrimPrefix(transports.Error(), "unable to connect to the server with any of the available transports. "))
+	case isClosed && closed.Message != "":
+		return fail(CodeLost, "the server closed the connection: %s", closed.Message)
+	case isClosed, errors.Is(err, io.EOF):
+		return fail(CodeLost, "the server closed the connection")
+	case errors.Is(err, hubbub.ErrClosed), errors.Is(err, hubbub.ErrNotConnected), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return fail(CodeLost, "the connection to %s was lost: %w", s.url, err)
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return fail(CodeUnreachable, "%s cannot be reached: %w", s.url.Host, innermost(err))
+	}
+	return &Failure{CodeOther, err}
+}
+
+func (s *session) classifyStatus(e *signalr.HTTPError) *Failure {
+	switch {
+	case e.Status == http.StatusUnauthorized && s.opts.Token == nil:
+		return &Failure{CodeRefused, fmt.Errorf("%s wants an access token (status 401): give one with --token or --token-cmd", s.url)}
+	case e.Status == http.StatusUnauthorized:
+		return &Failure{CodeRefused, fmt.Errorf("%s refuses the access token (status 401): it may have expired, or be for another server", s.url)}
+	case e.Status == http.StatusForbidden:
+		return &Failure{CodeRefused, fmt.Errorf("%s knows who you are and says no (status 403)", s.url)}
+	case e.What == "negotiate" && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed):
+		return &Failure{CodeAddress, fmt.Errorf("there is no SignalR hub at %s (status %d): check the path", s.url, e.Status)}
+	}
+	return &Failure{CodeServer, e}
+}
+
+func isTLS(err error) bool {
+	_, verify := errors.AsType[*tls.CertificateVerificationError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, host := errors.AsType[x509.HostnameError](err)
+	return verify || authority || host
+}
+
+// innermost is what err wraps last, which is the part that says what went wrong.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
