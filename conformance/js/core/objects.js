@@ -38,7 +38,8 @@ export const objects = {
     const connection = await env.connect();
     const objects = env.inbox(connection, "CustomObject");
     await connection.invoke("SendCustomObject", { Value: 3, Unknown: { deep: [1, 2] } });
-    equal(await objects.next(), { Name: null, Value: 3 });
+    const { Name, ...rest } = await objects.next();
+    equal([Name ?? "", rest], ["", { Value: 3 }]); // no text is null in .NET and empty in Go
   },
 };
 

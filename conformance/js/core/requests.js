@@ -30,7 +30,7 @@ export const requests = {
   async "a path without a hub is told as such"(env) {
     await rejects(
       env.build({ path: "/no-hub-here" }).start(),
-      /^Failed to complete negotiation with the server: Error: (Not Found)?: Status code '404' Either this is not a SignalR endpoint or there is a proxy blocking the connection\.$/,
+      /^Failed to complete negotiation with the server: Error: [^]*: Status code '404' Either this is not a SignalR endpoint or there is a proxy blocking the connection\.$/,
     );
   },
 

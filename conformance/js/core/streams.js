@@ -45,6 +45,15 @@ export const streams = {
     await cancelled.next();
   },
 
+  async "a stream that is cancelled at once has still been begun"(env) {
+    const connection = await env.connect();
+    const cancelled = env.inbox(connection, "StreamCanceled");
+    for (let i = 1; i <= 20; i++) {
+      connection.stream("InfiniteStream").subscribe({ next() {}, complete() {}, error() {} }).dispose();
+      await cancelled.atLeast(i);
+    }
+  },
+
   async "an upload is read by the method to its end"(env) {
     const connection = await env.connect();
     const { Subject } = env.kit.signalR;
