@@ -29,7 +29,7 @@ type Console struct {
 func (c *Console) Commands() []*cobra.Command {
 	return []*cobra.Command{
 		c.connectCommand(), c.listenCommand(), c.sendCommand(), c.invokeCommand(), c.streamCommand(), c.uploadCommand(),
-		c.respondCommand(), c.negotiateCommand(), c.pingCommand(), c.traceCommand(),
+		c.respondCommand(), c.negotiateCommand(), c.pingCommand(), c.traceCommand(), c.doctorCommand(), c.conformanceCommand(),
 	}
 }
 

@@ -57,7 +57,7 @@ func (c *Console) negotiateCommand() *cobra.Command {
 		"  hubbub negotiate https://example.com/chat\n  hubbub negotiate http://localhost:8080/chat --json | jq .connectionId",
 		cobra.ExactArgs(1), func(s *session, _ []string) error {
 			began := time.Now()
-			o, hops, err := s.negotiate(s.http)
+			o, hops, err := s.negotiate(s.http, s.flags.stateful)
 			if err != nil {
 				return err
 			}
@@ -116,7 +116,7 @@ func (s *session) describe(o *offer, hops []string, took time.Duration) string {
 }
 
 // negotiate asks the hub, and those it sends to, with h.
-func (s *session) negotiate(h *http.Client) (o *offer, hops []string, err error) {
+func (s *session) negotiate(h *http.Client, stateful bool) (o *offer, hops []string, err error) {
 	ctx, cancel := s.limited()
 	defer cancel()
 	token := ""
@@ -127,7 +127,7 @@ func (s *session) negotiate(h *http.Client) (o *offer, hops []string, err error)
 	}
 	at := s.url
 	for range 100 {
-		o, err := s.ask(ctx, h, at, token)
+		o, err := s.ask(ctx, h, at, token, stateful)
 		if err != nil {
 			return nil, nil, cause(ctx, err)
 		}
@@ -146,9 +146,9 @@ func (s *session) negotiate(h *http.Client) (o *offer, hops []string, err error)
 }
 
 // ask sends one negotiate request.
-func (s *session) ask(ctx context.Context, h *http.Client, at *url.URL, token string) (*offer, error) {
+func (s *session) ask(ctx context.Context, h *http.Client, at *url.URL, token string, stateful bool) (*offer, error) {
 	u := below(at, "/negotiate", "negotiateVersion=1")
-	if s.opts.StatefulReconnect {
+	if stateful {
 		u = below(at, "/negotiate", "negotiateVersion=1&useStatefulReconnect=true")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u, nil)

@@ -49,7 +49,7 @@ func (s *session) ping(count int, wait time.Duration, target string) error {
 	}
 	began := time.Now()
 	if !s.flags.skip {
-		if _, _, err := s.negotiate(s.http); err != nil {
+		if _, _, err := s.negotiate(s.http, s.flags.stateful); err != nil {
 			return err
 		}
 		step("negotiate", time.Since(began), 0)
