@@ -25,6 +25,7 @@ type replay struct {
 	bytes   int
 	first   int64 // id of unacked[0]
 	sent    int   // how many of unacked have gone out on this socket
+	ackedBy int64 // highest id that the other side has acknowledged
 	held    bool
 	hold    *time.Timer
 	current any // the socket that is filled
@@ -109,6 +110,7 @@ func (r *replay) fill(owner any, out *hubbub.Outbox, dst []byte, max int) ([]byt
 			}
 			dst = append(dst, r.unacked[r.sent]...)
 		}
+		r.forget()
 		full := false
 		out.Take(func(b []byte, _ hubbub.MessageType) bool {
 			if full = !fits(b); full || r.bytes > r.limit {
@@ -155,11 +157,18 @@ func (r *replay) sequence(id int64) error {
 	return nil
 }
 
-// ack drops what the client has received.
+// ack takes the id up to which the client has received everything.
 func (r *replay) ack(id int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := int(min(max(id-r.first+1, 0), int64(r.sent)))
+	r.ackedBy = max(r.ackedBy, min(id, r.first+int64(len(r.unacked))-1))
+	r.forget()
+}
+
+// forget drops what the client has received. On a new socket that must first be said again all the same: the Sequence has
+// announced it. It needs r.mu.
+func (r *replay) forget() {
+	n := int(min(max(r.ackedBy-r.first+1, 0), int64(r.sent)))
 	for _, b := range r.unacked[:n] {
 		r.bytes -= len(b)
 	}
