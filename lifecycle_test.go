@@ -192,7 +192,7 @@ func TestRefreshedUserOfPendingCalls(t *testing.T) {
 	t.Parallel()
 	h := newHub(nil)
 	open := make(chan struct{})
-	started := make(chan struct{})
+	started := make(chan struct{}, 1)
 	h.Handle("Who", hubbub.Func0(func(ctx context.Context) (string, error) {
 		select {
 		case started <- struct{}{}:
