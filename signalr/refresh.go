@@ -59,9 +59,10 @@ func (e *endpoint) ask(r *http.Request, id string, ch change) (accepted bool, er
 			accepted, err = false, fmt.Errorf("panic in OnAuthenticationRefresh: %v", v)
 		}
 	}()
-	return e.opts.OnAuthenticationRefresh(context.WithoutCancel(r.Context()), Refresh{
+	accepted, err = e.opts.OnAuthenticationRefresh(context.WithoutCancel(r.Context()), Refresh{
 		Request: r, ConnectionID: id, Previous: ch.before, New: ch.user, Expires: ch.expires,
 	})
+	return accepted && err == nil, err
 }
 
 // apply replaces the credential, unless it has changed since it was weighed. With event the hub hears of it, otherwise only
