@@ -28,10 +28,8 @@ fmt:
 		if [ -n "$$files" ]; then echo "gofmt -w would change:"; echo "$$files"; exit 1; fi
 
 vet:
-	@echo "== vet: go vet, for this machine and for Windows and macOS"
+	@echo "== vet"
 	go vet ./...
-	GOOS=windows go vet ./...
-	GOOS=darwin go vet ./...
 
 staticcheck:
 	@echo "== staticcheck"
