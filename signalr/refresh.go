@@ -138,10 +138,7 @@ func (e *endpoint) serveRefresh(w http.ResponseWriter, r *http.Request) {
 		}
 		c.apply(ch, true)
 	}
-	c.mu.Lock()
-	expires := c.expires
-	c.mu.Unlock()
-	answerLifetime(w, lifetimeSeconds(expires, now))
+	answerLifetime(w, lifetimeSeconds(ch.expires, now)) // its own, even if it ends before the one that stays
 }
 
 // refreshPending answers for a connection that has no transport yet: there is nothing to replace, since the credential of the
