@@ -120,11 +120,13 @@ func TestRefreshAnswers(t *testing.T) {
 		c.ExpectNothing(me, iAm("ann/b"))
 		answers(t, "stale", refresh(t, s.url, c.ConnectionToken, token("ann", 30*time.Second, "c")), 200, `{"tokenLifetimeSeconds":29}`)
 		c.ExpectNothing(me, iAm("ann/b"))
-		answers(t, "no expiry", refresh(t, s.url, c.ConnectionToken, token("ann", 0, "d")), 200, `{}`)
-		c.ExpectNothing(me, iAm("ann/d"))
-		// Without an expiry nothing is stale.
-		answers(t, "expiry again", refresh(t, s.url, c.ConnectionToken, token("ann", 30*time.Second, "e")), 200, `{"tokenLifetimeSeconds":29}`)
-		c.ExpectNothing(me, iAm("ann/e"))
+		if way.Transport != rawclient.LongPolling { // whose next poll would bring its own credential
+			answers(t, "no expiry", refresh(t, s.url, c.ConnectionToken, token("ann", 0, "d")), 200, `{}`)
+			c.ExpectNothing(me, iAm("ann/d"))
+			// Without an expiry nothing is stale.
+			answers(t, "expiry again", refresh(t, s.url, c.ConnectionToken, token("ann", 30*time.Second, "e")), 200, `{"tokenLifetimeSeconds":29}`)
+			c.ExpectNothing(me, iAm("ann/e"))
+		}
 
 		anonymous := s.connect(t, rawclient.Options{Way: way})
 		answers(t, "anonymous", refresh(t, s.url, anonymous.ConnectionToken, ""), 200, `{}`)
