@@ -224,6 +224,12 @@ describe("middleware", { concurrency: true }, () => {
     equal(await answer(`${base}/bad-negotiate/negotiate`, { method: "POST" }), [400, "Some response from server"]);
   });
 
+  check("the deployment is told as JSON", {}, async () => {
+    const response = await fetch(`${base}/deployment`);
+    equal([response.status, response.headers.get("content-type")], [200, "application/json"]);
+    equal(typeof (await response.json()), "object", "the answer");
+  });
+
   check("a token is plain text without a type", {}, async () => {
     const response = await fetch(`${base}/generateJwtToken`);
     equal([response.status, response.headers.get("content-type")], [200, null]);
