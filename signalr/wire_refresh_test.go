@@ -330,6 +330,7 @@ func TestBindingPolls(t *testing.T) {
 				}})
 			long := token("ann", time.Hour, "a")
 			url := s.url + "?id=" + rawclient.Negotiate(t, s.url, "negotiateVersion=1", bearer(long)).ConnectionToken
+			t.Cleanup(func() { rawclient.Request(context.Background(), "DELETE", url, bearer(long), "") })
 			poll := func(tok string) rawclient.Answer { return rawclient.Do(t, "GET", url, bearer(tok), "") }
 			post := func(r string) {
 				t.Helper()
