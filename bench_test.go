@@ -101,40 +101,6 @@ func (c *light) dispatch() {
 	<-c.taken
 }
 
-// TestAllocations bounds what the hot paths allocate.
-func TestAllocations(t *testing.T) {
-	h := addingHub()
-	plain, wrapped := attachLight(t, h, nil, true), attachLight(t, h, framing{}, true)
-	many := newHub(nil)
-	for range 1000 {
-		attachLight(t, many, nil, false)
-	}
-	o := hubbub.NewOutbox(1<<20, func() {})
-	message := make([]byte, 100)
-	ctx := context.Background()
-	for _, test := range []struct {
-		name string
-		most float64
-		run  func()
-	}{
-		// The invocation, the call, its goroutine, its parameters, two strings, the completion, its bytes.
-		{"dispatch", 8, plain.dispatch},
-		{"dispatch with a framing", 8, wrapped.dispatch},
-		{"queue", 0, func() {
-			_ = o.Push(message, hubbub.TypePing)
-			o.Take(func([]byte, hubbub.MessageType) bool { return true })
-		}},
-		// The message, its arguments, its bytes and the frame around them: whatever the number of connections.
-		{"fan-out to 1,000", 8, func() { _ = many.All().Send(ctx, "m", "hello") }},
-	} {
-		if got := testing.AllocsPerRun(500, test.run); got > test.most {
-			t.Errorf("%s: %v allocations, want at most %v", test.name, got, test.most)
-		} else {
-			t.Logf("%s: %v allocations", test.name, got)
-		}
-	}
-}
-
 func BenchmarkDispatch(b *testing.B) {
 	for _, f := range []hubbub.Framing{nil, framing{}} {
 		b.Run(fmt.Sprintf("framing=%v", f != nil), func(b *testing.B) {

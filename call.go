@@ -19,6 +19,7 @@ type call struct {
 	event   func(context.Context) error
 
 	connecting bool // it is OnConnected
+	skipped    bool // was cancelled while it waited for a permit; guarded by link.mu until it starts
 	released   bool // has given its permit back early; guarded by link.mu
 	over       bool // has ended, with its permit given back; guarded by link.mu
 

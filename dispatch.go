@@ -151,6 +151,7 @@ func (l *Link) next() *call {
 		l.pending = nil
 	}
 	l.begin(c)
+	c.skipped = c.plain && c.canceled()
 	l.wakeReceiver()
 	return c
 }
@@ -238,8 +239,9 @@ func (l *Link) execute(c *call) (result any, text string) {
 	case m.sig.args >= 0 && len(in.StreamIDs) != m.sig.uploads:
 		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), errStreamCount(len(in.StreamIDs), m.sig.uploads), details)
 	}
+	// A call that has begun is made even if it is cancelled by now: whoever cleans up in the method waits for that.
 	err = errCanceled
-	if !c.canceled() {
+	if !c.skipped {
 		result, err = l.invokeMethod(c)
 	}
 	if err != nil {

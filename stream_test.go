@@ -284,6 +284,32 @@ func TestDownloadCancel(t *testing.T) {
 	}
 }
 
+// TestDownloadCancelledAtOnce: the method is called, with a context that has ended, and so is the stream.
+func TestDownloadCancelledAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHub(nil)
+	called := make(chan error, 2)
+	h.Handle("Forever", hubbub.Func0(func(ctx context.Context) (hubbub.Seq[int], error) {
+		<-ctx.Done()
+		called <- ctx.Err()
+		return func(yield func(int, error) bool) {
+			called <- ctx.Err()
+			yield(1, nil)
+		}, nil
+	}))
+	p := connect(t, h)
+	for range 100 {
+		p.stream("1", "Forever")
+		p.cancel("1")
+		for range 2 {
+			if err := await(t, "the call", called); !errors.Is(err, context.Canceled) {
+				t.Errorf("called with %v, want context.Canceled", err)
+			}
+		}
+		p.expect("done 1")
+	}
+}
+
 // TestDownloadWaitsForRoom streams more than a queue holds to a peer that reads late, and sends to it meanwhile: the stream is
 // slowed down, nothing is lost, and nobody is closed.
 func TestDownloadWaitsForRoom(t *testing.T) {
