@@ -416,3 +416,24 @@ func TestHashPassword(t *testing.T) {
 		t.Error("a password of 73 bytes was taken")
 	}
 }
+
+// TestForeignToken: the session of another issuer is none of ours.
+func TestForeignToken(t *testing.T) {
+	t.Parallel()
+	foreign := &auth.Issuer{Keys: hubbub.RandomKeyRing(), Issuer: "https://id.example"}
+	s := newServer(t, func(c *notify.Config) { c.Foreign = foreign.Verify })
+	token, err := foreign.Sign(map[string]any{"sub": "ann", "sid": "theirs", "scope": notify.ScopePublish, "role": "admin"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.connect(token)
+	c.subscribe(allChanges)
+	s.publish(token, change("tickets", 1, "t", 1))
+	if e := c.expect("tickets 1 t")[0]; e.S.User.User != "ann" {
+		t.Errorf("got %s", e.raw)
+	}
+	s.want(200, "GET", "/api/sessions", token, nil)
+	s.want(404, "DELETE", "/api/auth", token, nil)
+	s.login("waiter", "PDA") // ours are still accepted
+	s.refused("abc")
+}

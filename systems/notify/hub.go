@@ -30,8 +30,8 @@ func (s *System) newHub() {
 	s.hub.OnConnected(s.connected)
 	s.hub.OnDisconnected(s.disconnected)
 	s.hub.OnAuthenticationRefreshed(s.refreshed)
-	s.hub.Handle("Subscribe", hubbub.Raw(s.subscribe))
-	s.hub.Handle("Unsubscribe", hubbub.Raw(s.unsubscribe))
+	s.hub.Handle("Subscribe", hubbub.Action1(s.subscribe))
+	s.hub.Handle("Unsubscribe", hubbub.Action1(s.unsubscribe))
 	s.hub.Handle("Subscriptions", hubbub.Func0(s.subscriptions))
 }
 
@@ -102,15 +102,8 @@ func (s *System) refreshed(ctx context.Context) error {
 	return nil
 }
 
-// payload reads the one argument of Subscribe and Unsubscribe, whatever it is.
-func (s *System) payload(method string, args hubbub.Args) (*filter, error) {
-	if n := args.Len(); n != 1 {
-		return nil, hubbub.Errorf("%s: %d arguments, want 1", method, n)
-	}
-	var v any
-	if err := args.Decode(0, &v); err != nil {
-		return nil, hubbub.Errorf("%s: the payload cannot be read", method)
-	}
+// payload reads the argument of Subscribe and Unsubscribe, whatever it is.
+func (s *System) payload(method string, v any) (*filter, error) {
 	f, wrong := s.names.parse(v)
 	if wrong != nil {
 		return nil, hubbub.Errorf("%s: %s", method, wrong.text)
@@ -118,16 +111,16 @@ func (s *System) payload(method string, args hubbub.Args) (*filter, error) {
 	return f, nil
 }
 
-func (s *System) subscribe(ctx context.Context, args hubbub.Args) (any, error) {
-	f, err := s.payload("Subscribe", args)
+func (s *System) subscribe(ctx context.Context, payload any) error {
+	f, err := s.payload("Subscribe", payload)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	id := hubbub.CallerFrom(ctx).ID()
 	if s.keep != nil {
-		return nil, s.keep.subscribe(ctx, id, f)
+		return s.keep.subscribe(ctx, id, f)
 	}
-	return nil, s.want(id, f)
+	return s.want(id, f)
 }
 
 func (s *System) want(id string, f *filter) error {
@@ -137,13 +130,13 @@ func (s *System) want(id string, f *filter) error {
 	return nil
 }
 
-func (s *System) unsubscribe(ctx context.Context, args hubbub.Args) (any, error) {
-	f, err := s.payload("Unsubscribe", args)
+func (s *System) unsubscribe(ctx context.Context, payload any) error {
+	f, err := s.payload("Unsubscribe", payload)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.index.unsubscribe(hubbub.CallerFrom(ctx).ID(), f)
-	return nil, nil
+	return nil
 }
 
 func (s *System) subscriptions(ctx context.Context) ([]Subscription, error) {

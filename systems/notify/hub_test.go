@@ -263,7 +263,7 @@ func TestO9BadInput(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{}, {allChanges, "1"}} {
-		if got := c.invoke("Subscribe", args...); !strings.Contains(got.Error, fmt.Sprintf("%d arguments, want 1", len(args))) {
+		if got := c.invoke("Subscribe", args...); got.Error != "Failed to invoke 'Subscribe' due to an error on the server." {
 			t.Errorf("%d arguments: %q", len(args), got.Error)
 		}
 	}

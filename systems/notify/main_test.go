@@ -380,7 +380,7 @@ func (c *client) invoke(target string, args ...string) completion {
 // subscribe subscribes, which must succeed and return nothing.
 func (c *client) subscribe(payload string) {
 	c.t.Helper()
-	if got := c.invoke("Subscribe", payload); got.Error != "" || string(got.Result) != "null" && got.Result != nil {
+	if got := c.invoke("Subscribe", payload); got.Error != "" || string(got.Result) != "null" {
 		c.t.Fatalf("Subscribe(%s): %q %s", payload, got.Error, got.Result)
 	}
 }

@@ -65,7 +65,7 @@ func (s *System) hear(data []byte) {
 	var err error
 	switch m.Kind {
 	case kindNotification:
-		n := &accepted{id: m.ID, seq: m.Seq, topic: topic{m.Event, m.Resource, m.Action}, expires: m.Expires, body: rawJSON(m.Body)}
+		n := &accepted{id: m.ID, seq: m.Seq, topic: topic{m.Event, m.Resource, m.Action}, expires: m.Expires, body: m.Body}
 		if s.keep != nil {
 			s.keep.mu.Lock()
 			defer s.keep.mu.Unlock()

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -21,7 +22,7 @@ type accepted struct {
 	reference  string
 	created    time.Time
 	expires    int64 // milliseconds, 0: never
-	body       rawJSON
+	body       json.RawMessage
 }
 
 func (a *accepted) expired(now time.Time) bool { return a.expires != 0 && a.expires <= millis(now) }
@@ -86,7 +87,7 @@ func (s *System) Publish(ctx context.Context, n Notification) (string, error) {
 		return "", fmt.Errorf("notify: publish: %w", err)
 	}
 	s.tell(ctx, &nodeMessage{Kind: kindNotification, ID: a.id, Seq: a.seq, Event: a.topic.event, Resource: a.topic.resource,
-		Action: a.topic.action, Expires: a.expires, Body: []byte(a.body)})
+		Action: a.topic.action, Expires: a.expires, Body: a.body})
 	s.courier.wake(hooks...)
 	return a.id, nil
 }

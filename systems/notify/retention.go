@@ -200,7 +200,7 @@ func matchesAny(filters []*filter, t topic) bool {
 type retained struct {
 	seq   int64
 	topic topic
-	body  rawJSON
+	body  json.RawMessage
 }
 
 // read returns what was published after since and has not expired, in the order of its creation.
@@ -221,7 +221,7 @@ func (k *keeper) read(ctx context.Context, since int64) ([]retained, error) {
 		if err := rows.Scan(&n.seq, &n.topic.event, &n.topic.resource, &action, &body); err != nil {
 			return nil, fmt.Errorf("notify: read retained notifications: %w", err)
 		}
-		n.topic.action, n.body = Action(action), rawJSON(body)
+		n.topic.action, n.body = Action(action), json.RawMessage(body)
 		all = append(all, n)
 	}
 	return all, rows.Err()

@@ -54,12 +54,19 @@ func words(set []notify.Action) string {
 func TestO16ExactSets(t *testing.T) {
 	t.Parallel()
 	connections := 2000
-	if testing.Short() {
-		connections = 300
+	if raceDetector || testing.Short() {
+		connections = 400
 	}
 	s := newServer(t)
 	token := s.sign(map[string]any{"sub": "any"})
 	all := wishes()
+	distinct := make(map[string]bool)
+	for _, w := range all {
+		distinct[w.payload] = true
+	}
+	if len(distinct) != 200 {
+		t.Fatalf("%d different filters, want 200", len(distinct))
+	}
 	clients := make([]*client, connections)
 	each := func(f func(i int)) {
 		var wg sync.WaitGroup

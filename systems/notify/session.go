@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -220,7 +221,7 @@ var errNoSession = errors.New("notify: the session of the token has ended")
 func (s *System) Verify(ctx context.Context, token string) (*hubbub.User, error) {
 	u, err := s.config.Tokens.Verify(ctx, token)
 	if err != nil && s.config.Foreign != nil {
-		return s.config.Foreign(ctx, token)
+		return s.verifyForeign(ctx, token)
 	}
 	if err != nil {
 		return nil, err
@@ -243,12 +244,21 @@ func (s *System) Verify(ctx context.Context, token string) (*hubbub.User, error)
 	return sessionUser(u, sess, a), nil
 }
 
+// verifyForeign takes the claim "sid" away, which OpenID issuers have for sessions of their own: here it would name one of ours.
+func (s *System) verifyForeign(ctx context.Context, token string) (*hubbub.User, error) {
+	u, err := s.config.Foreign(ctx, token)
+	if err != nil || u == nil || u.Claims["sid"] == nil {
+		return u, err
+	}
+	own := *u
+	own.Claims = maps.Clone(u.Claims)
+	delete(own.Claims, "sid")
+	return &own, nil
+}
+
 // sessionUser returns the user of a token with what its account and its session say now.
 func sessionUser(u *hubbub.User, sess Session, a *Account) *hubbub.User {
-	claims := make(map[string]any, len(u.Claims)+4)
-	for k, v := range u.Claims {
-		claims[k] = v
-	}
+	claims := maps.Clone(u.Claims)
 	rights := make([]any, len(a.Rights))
 	for i, r := range a.Rights {
 		rights[i] = r

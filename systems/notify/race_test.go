@@ -1,0 +1,6 @@
+//go:build race
+
+package notify_test
+
+// raceDetector says that tests run slowly.
+const raceDetector = true
