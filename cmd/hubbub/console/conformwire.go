@@ -210,7 +210,7 @@ func handshakeChecks() []check {
 		{"version is text", `{"protocol":"json","version":"1"}`, unexpected(`InvalidDataException: Expected 'version' to be of type Number.`)},
 		{"protocol is a number", `{"protocol":1,"version":1}`, unexpected(`InvalidDataException: Expected 'protocol' to be of type String.`)},
 		{"version is 1.0", `{"protocol":"json","version":1.0}`,
-			unexpected(`FormatException: Either the JSON value is not in a supported format, or is out of bounds for an Int32.`)},
+			unexpected(`FormatException: Either the JSON value is not in a supported format, or is out of bounds for …`)},
 		{"array", `[]`, unexpected(`InvalidDataException: Unexpected JSON Token Type 'Array'. Expected a JSON Object.`)},
 		{"no JSON", `{"protocol":`, `{"error":"An unexpected error occurred during connection handshake.…"}`},
 	} {
