@@ -136,7 +136,7 @@ func (c *Client) Start(ctx context.Context) error {
 		return fmt.Errorf("start: the client is %s, want disconnected", state)
 	}
 	life, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
+	done, before := make(chan struct{}), c.done
 	c.state, c.stop, c.done = Connecting, stop, done
 	c.mu.Unlock()
 
@@ -158,7 +158,13 @@ func (c *Client) Start(ctx context.Context) error {
 		return fmt.Errorf("start: %w", err)
 	}
 	v := c.converse(conn)
-	go c.live(life, v, done)
+	go func() {
+		defer close(done)
+		c.live(life, v)
+		if before != nil {
+			<-before // a hook of the connection before may have started this one
+		}
+	}()
 	return nil
 }
 
@@ -172,8 +178,7 @@ func (c *Client) converse(conn ClientConn) *conversation {
 }
 
 // live keeps the client connected until it is closed or must give up.
-func (c *Client) live(life context.Context, v *conversation, done chan struct{}) {
-	defer close(done)
+func (c *Client) live(life context.Context, v *conversation) {
 	for {
 		said := make(chan struct{})
 		unlink := context.AfterFunc(life, func() {

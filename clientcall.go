@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Send calls target on the server without asking for an answer. It waits only while much is queued. Arguments of type [Seq]
@@ -60,9 +61,8 @@ func (v *conversation) invoke(ctx context.Context, target string, args []any) (*
 	if err := v.conn.Write(ctx, &Invocation{ID: o.id, Target: target, Args: ArgsOf(plainArgs...), StreamIDs: ids}); err != nil {
 		return nil, err
 	}
-	uploads, stop := context.WithCancel(v.ctx)
-	defer stop()
-	sent := v.upload(uploads, ids, streams)
+	end := v.upload(v.ctx, ids, streams)
+	defer end()
 	select {
 	case m, ok := <-o.answer:
 		if !ok {
@@ -70,8 +70,7 @@ func (v *conversation) invoke(ctx context.Context, target string, args []any) (*
 		}
 		return m, nil
 	case <-ctx.Done():
-		stop() // the streams of the call end first
-		<-sent
+		end() // the streams of the call end first
 		v.cancelCall(o)
 		return nil, ctx.Err()
 	}
@@ -103,41 +102,38 @@ func split(args []any) (plainArgs []any, streams []seqResult) {
 	return plainArgs, streams
 }
 
-// upload sends the items of streams beside everything else, until ctx ends. The result is closed when all have ended.
-func (v *conversation) upload(ctx context.Context, ids []string, streams []seqResult) <-chan struct{} {
-	done := make(chan struct{})
-	if len(streams) == 0 {
-		close(done)
-		return done
-	}
-	v.mu.Lock()
-	if v.ended {
-		v.mu.Unlock()
-		close(done)
-		return done
-	}
-	v.asked.Add(1)
-	v.mu.Unlock()
-	go func() {
-		defer v.asked.Done()
-		defer close(done)
-		for i, s := range streams { // one after the other would starve a method that reads them in another order
-			if i < len(streams)-1 {
-				v.asked.Add(1)
-				go func() {
-					defer v.asked.Done()
-					v.uploadOne(ctx, ids[i], s)
-				}()
-				continue
-			}
-			v.uploadOne(ctx, ids[i], s)
-		}
-	}()
-	return done
+// upstream is one stream that this client sends.
+type upstream struct {
+	v   *conversation
+	ctx context.Context
+	id  string
+
+	mu   sync.Mutex
+	over bool
 }
 
-func (v *conversation) uploadOne(ctx context.Context, id string, s seqResult) {
-	end := &Completion{InvocationID: id}
+// upload sends the items of streams beside everything else. end cancels those that are not over; it does not wait for the code
+// of the streams.
+func (v *conversation) upload(ctx context.Context, ids []string, streams []seqResult) (end func()) {
+	if len(streams) == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	all := make([]*upstream, len(streams))
+	for i, s := range streams {
+		all[i] = &upstream{v: v, ctx: ctx, id: ids[i]}
+		go all[i].run(s)
+	}
+	return func() {
+		cancel()
+		for _, u := range all {
+			u.end("Stream canceled by client.")
+		}
+	}
+}
+
+// run sends the items of s and then its end.
+func (u *upstream) run(s seqResult) {
 	var failed error
 	func() {
 		defer func() {
@@ -146,20 +142,40 @@ func (v *conversation) uploadOne(ctx context.Context, id string, s seqResult) {
 			}
 		}()
 		s.each(func(item any, err error) bool {
-			if err == nil && ctx.Err() == nil {
-				err = v.conn.Write(ctx, &StreamItem{InvocationID: id, Item: ValueOf(item)})
+			if err == nil {
+				err = u.send(item)
 			}
 			failed = err
-			return err == nil && ctx.Err() == nil
+			return err == nil
 		})
 	}()
 	switch {
-	case ctx.Err() != nil:
-		end.Error = "Stream canceled by client."
+	case u.ctx.Err() != nil:
+		u.end("Stream canceled by client.")
 	case failed != nil:
-		end.Error = uploadError(failed)
+		u.end(uploadError(failed))
+	default:
+		u.end("")
 	}
-	_ = v.conn.Write(v.ctx, end) // fails only with the connection
+}
+
+func (u *upstream) send(item any) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		return context.Canceled
+	}
+	return u.v.conn.Write(u.ctx, &StreamItem{InvocationID: u.id, Item: ValueOf(item)})
+}
+
+// end tells the server that the stream is over, once; text is the error that ends it, "" if there is none.
+func (u *upstream) end(text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.over {
+		u.over = true
+		_ = u.v.conn.Write(u.v.ctx, &Completion{InvocationID: u.id, Error: text}) // fails only with the connection
+	}
 }
 
 // uploadError is the text that ends a stream which failed. It must not be empty: that would be no error.
@@ -207,14 +223,12 @@ func (c *Client) stream(ctx context.Context, target string, args []any, yield fu
 		fail(err)
 		return
 	}
-	uploads, stop := context.WithCancel(v.ctx)
 	if err := v.conn.Write(ctx, &Invocation{ID: o.id, Stream: true, Target: target, Args: ArgsOf(plainArgs...), StreamIDs: ids}); err != nil {
-		stop()
 		v.drop(o)
 		fail(err)
 		return
 	}
-	sent := v.upload(uploads, ids, streams)
+	end := v.upload(v.ctx, ids, streams)
 	wake := context.AfterFunc(ctx, func() {
 		v.mu.Lock()
 		v.more.Broadcast()
@@ -222,8 +236,7 @@ func (c *Client) stream(ctx context.Context, target string, args []any, yield fu
 	})
 	defer wake()
 	defer func() {
-		stop()
-		<-sent
+		end()
 		if v.drop(o) {
 			_ = v.conn.Write(v.ctx, &CancelInvocation{InvocationID: o.id})
 		}

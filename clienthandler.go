@@ -118,10 +118,18 @@ func (v *conversation) handle(in *Invocation) {
 		return
 	}
 	if in.ID != "" {
+		if v.asking >= v.client.opts.MaximumPendingInvocations {
+			v.client.opts.Logger.Error("too many calls of the server wait for results, one is not answered", "target", in.Target)
+			return
+		}
+		v.asking++
 		v.asked.Add(1)
 		go func() {
 			defer v.asked.Done()
 			v.answer(in)
+			v.mu.Lock()
+			v.asking--
+			v.mu.Unlock()
 		}()
 		return
 	}

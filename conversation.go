@@ -25,6 +25,7 @@ type conversation struct {
 	more    *sync.Cond // something that reading waits for has changed
 	queue   []*Invocation
 	worker  bool // somebody empties the queue
+	asking  int  // calls of the server that want a result and are being answered
 	closing bool // reading must not wait any more
 	ended   bool
 	err     error
@@ -46,7 +47,6 @@ type outgoing struct {
 	items  []Value          // of a stream
 	over   *Completion
 	fail   error
-	arrive *sync.Cond
 }
 
 // run reads until the connection ends, and returns why.

@@ -48,6 +48,7 @@ type connection struct {
 	out       *hubbub.Outbox
 
 	feed sync.Mutex // held while app.receive runs, and so by one POST at a time
+	from *socket    // whose bytes app.receive gets; guarded by feed
 
 	mu       sync.Mutex
 	user     *hubbub.User
@@ -101,15 +102,6 @@ func (c *connection) wake() {
 	select {
 	case c.wakeup <- struct{}{}:
 	default:
-	}
-}
-
-// input hands bytes of the client to the application, and ends the connection if they are wrong.
-func (c *connection) input(p []byte) {
-	c.feed.Lock()
-	defer c.feed.Unlock()
-	if err := c.app.receive(p); err != nil {
-		c.app.fail(err)
 	}
 }
 
