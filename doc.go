@@ -32,9 +32,9 @@
 // in [Stats]. Nobody waits for it. Items of a stream and results of calls wait for room instead, for [Options.SendTimeout], so
 // that a long stream is slowed down and not cut.
 //
-// Methods of one connection start in the order of its calls, one at a time unless
-// [Options.MaximumParallelInvocationsPerClient] says otherwise. Reading never waits for a method: completions, cancellations and
-// pings behind a running call are heard. Calls with streams run beside the others.
+// Methods of one connection run in the order of its calls, one at a time. With a greater
+// [Options.MaximumParallelInvocationsPerClient] that many run beside each other, in no order. Reading never waits for a method:
+// completions, cancellations and pings behind a running call are heard. Calls with streams run beside the others.
 //
 // Only registered methods can be called. A panic in a method ends that call only; one in OnConnected ends that connection
 // only.
