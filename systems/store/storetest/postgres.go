@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -30,8 +29,9 @@ type server struct {
 	dir  string
 	port int
 	cmd  *exec.Cmd
-	log  *bytes.Buffer
 	done chan struct{}
+	// alive is the writing end of what the guard reads: it ends with this process.
+	alive *os.File
 }
 
 var (
@@ -112,16 +112,19 @@ func start() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "storetest")
-	if err != nil {
-		return nil, err
+	for try := 1; ; try++ {
+		s := &server{done: make(chan struct{})}
+		if s.dir, err = os.MkdirTemp("", "storetest"); err != nil {
+			return nil, err
+		}
+		if err = s.start(programs); err == nil {
+			return s, nil
+		}
+		os.RemoveAll(s.dir)
+		if try == 3 { // somebody may take the free port first
+			return nil, fmt.Errorf("storetest: start PostgreSQL: %w", err)
+		}
 	}
-	s := &server{dir: dir, log: new(bytes.Buffer), done: make(chan struct{})}
-	if err := s.start(programs); err != nil {
-		os.RemoveAll(dir)
-		return nil, fmt.Errorf("storetest: start PostgreSQL: %w", err)
-	}
-	return s, nil
 }
 
 func (s *server) start(programs string) error {
@@ -136,12 +139,7 @@ func (s *server) start(programs string) error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	for try := 1; ; try++ {
-		err := s.listen(as, filepath.Join(programs, "postgres"), data)
-		if err == nil || try == 3 { // somebody may take the free port first
-			return err
-		}
-	}
+	return s.listen(as, filepath.Join(programs, "postgres"), data)
 }
 
 // owner makes the folder belong to the user that PostgreSQL runs as, and returns its name: PostgreSQL refuses to run as root.
@@ -169,6 +167,12 @@ func command(as, program string, args ...string) *exec.Cmd {
 	return exec.Command("setpriv", append([]string{"--reuid=" + as, "--regid=" + as, "--clear-groups", "--", program}, args...)...)
 }
 
+// guard runs the server and ends it when its own input ends: when stop closes it, or when the test process dies. Then it also
+// removes the folder, its first argument.
+const guard = `dir=$1; shift; exec 3<&0; "$@" 3<&- & pid=$!
+(cat <&3 >&2; kill -INT $pid; while kill -0 $pid; do sleep 0.05; done; rm -rf "$dir") 2>/dev/null &
+exec 3<&-; wait $pid`
+
 func (s *server) listen(as, program, data string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -176,18 +180,39 @@ func (s *server) listen(as, program, data string) error {
 	}
 	s.port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	s.done = make(chan struct{})
-	s.cmd = command(as, program, "-D", data, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=32MB")
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	in, alive, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	s.alive = alive
+	s.cmd = command(as, "/bin/sh", "-c", guard, "guard", s.dir, program, "-D", data, "-p", strconv.Itoa(s.port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200",
+		"-c", "shared_buffers=32MB")
 	s.cmd.Dir = s.dir
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = in, log, log
 	if err := s.cmd.Start(); err != nil {
+		alive.Close()
 		return err
 	}
 	go func() {
 		s.cmd.Wait()
 		close(s.done)
 	}()
+	if err := s.answers(); err != nil {
+		said, _ := os.ReadFile(log.Name())
+		return errors.Join(fmt.Errorf("%w\n%s", err, said), s.stop())
+	}
+	return nil
+}
+
+// answers waits until the server answers.
+func (s *server) answers() error {
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		err := s.run(context.Background(), "SELECT 1")
@@ -196,13 +221,11 @@ func (s *server) listen(as, program, data string) error {
 		}
 		select {
 		case <-s.done:
-			return fmt.Errorf("postgres ended: %s\n%s", s.cmd.ProcessState, s.log)
+			return fmt.Errorf("postgres ended: %s", s.cmd.ProcessState)
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			s.cmd.Process.Kill()
-			<-s.done
-			return fmt.Errorf("postgres does not answer: %w\n%s", err, s.log)
+			return fmt.Errorf("postgres does not answer: %w", err)
 		}
 	}
 }
@@ -228,15 +251,11 @@ func (s *server) run(ctx context.Context, statement string) error {
 // stop ends the server at once, connected or not, and removes its data.
 func (s *server) stop() error {
 	defer os.RemoveAll(s.dir)
-	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
-		return fmt.Errorf("storetest: stop PostgreSQL: %w", err)
-	}
+	s.alive.Close()
 	select {
 	case <-s.done:
 		return nil
 	case <-time.After(20 * time.Second):
-		s.cmd.Process.Kill()
-		<-s.done
 		return errors.New("storetest: PostgreSQL did not stop in 20 s")
 	}
 }
