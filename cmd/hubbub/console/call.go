@@ -60,15 +60,15 @@ func (c *Console) invokeCommand() *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			return s.invoke(client, args[1], s.arguments(args[2:], force))
+			return s.invoke(s.ctx, client, args[1], s.arguments(args[2:], force))
 		})
 	stringFlag(cmd, &force)
 	return cmd
 }
 
-// invoke calls target and prints the result.
-func (s *session) invoke(client *signalr.Client, target string, args []any) error {
-	ctx, cancel := s.limited()
+// invoke calls target and prints the result. The call ends with ctx, or when its time is over.
+func (s *session) invoke(ctx context.Context, client *signalr.Client, target string, args []any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.flags.timeout, errTimeout)
 	defer cancel()
 	result, err := hubbub.Invoke[hubbub.Value](ctx, client, target, args...)
 	if err != nil {

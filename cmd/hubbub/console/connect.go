@@ -18,7 +18,7 @@ import (
 const connectHelp = `  invoke TARGET ARG…   call a method and print its result
   send TARGET ARG…     call a method without waiting for an answer
   stream TARGET ARG…   call a streaming method and print its items; "stop" ends it
-  stop                 cancel the streams that run
+  stop                 cancel the calls and streams that run
   status               the connection
   help                 this
   quit                 leave (as does Ctrl-D)
@@ -40,18 +40,19 @@ func (c *Console) connectCommand() *cobra.Command {
 // conversation is one interactive session.
 type conversation struct {
 	*session
-	client  *signalr.Client
-	ctx     context.Context // ends with the conversation
-	streams context.Context // ends with the streams
-	stop    context.CancelFunc
-	running chan struct{} // as many values as streams run, at most 16
+	client   *signalr.Client
+	terminal bool            // a person types
+	ctx      context.Context // ends with the conversation
+	calls    context.Context // ends with the calls and streams that run
+	stop     context.CancelFunc
+	running  chan struct{} // as many values as calls and streams run beside the prompt, at most 16
 }
 
 func (s *session) connect(reconnect bool) error {
 	ctx, end := context.WithCancel(s.ctx)
 	defer end()
 	v := &conversation{session: s, ctx: ctx, running: make(chan struct{}, 16)}
-	v.streams, v.stop = context.WithCancel(ctx)
+	v.calls, v.stop = context.WithCancel(ctx)
 	defer func() { v.stop() }()
 	v.client = s.newClient(func(o *signalr.ClientOptions) {
 		if reconnect {
@@ -79,7 +80,7 @@ func (s *session) connect(reconnect bool) error {
 	return v.talk(in)
 }
 
-// drain waits for the streams, which end with the connection.
+// drain waits for calls and streams, which end with the connection.
 func (v *conversation) drain() {
 	for range cap(v.running) {
 		v.running <- struct{}{}
@@ -107,6 +108,7 @@ func (v *conversation) input() (lines <-chan line, restore func(), err error) {
 	v.print.mu.Lock()
 	v.print.out, v.print.err = t, t // what is printed goes above the line that is being typed
 	v.print.mu.Unlock()
+	v.terminal = true
 	restore = func() {
 		v.print.mu.Lock()
 		v.print.out, v.print.err = v.console.Stdout, v.console.Stderr
@@ -175,7 +177,7 @@ func (v *conversation) talk(lines <-chan line) error {
 
 // finish ends the streams at the end of the input, unless it is a script: its streams run to their end.
 func (v *conversation) finish() {
-	if _, terminal := v.print.out.(*term.Terminal); terminal {
+	if v.terminal {
 		v.stop()
 		return
 	}
@@ -230,7 +232,7 @@ func (v *conversation) do(text string) (again bool, err error) {
 		return true, nil
 	case "stop":
 		v.stop()
-		v.streams, v.stop = context.WithCancel(v.ctx)
+		v.calls, v.stop = context.WithCancel(v.ctx)
 		return true, nil
 	case "invoke", "send", "stream":
 		if len(args) == 0 {
@@ -241,24 +243,31 @@ func (v *conversation) do(text string) (again bool, err error) {
 	return true, usageError{fmt.Errorf("%q is no command; help lists them", verb)}
 }
 
+// run makes a call: beside the prompt where a person waits there, so that a slow one can be stopped.
 func (v *conversation) run(verb, target string, args []any) error {
-	switch verb {
-	case "invoke":
-		return v.invoke(v.client, target, args)
-	case "send":
+	switch {
+	case verb == "send":
 		ctx, cancel := v.limited()
 		defer cancel()
 		return v.client.Send(ctx, target, args...)
+	case verb == "invoke" && !v.terminal:
+		return v.invoke(v.ctx, v.client, target, args)
 	}
 	select {
 	case v.running <- struct{}{}:
 	default:
-		return usageError{fmt.Errorf("%d streams run already; stop ends them", cap(v.running))}
+		return usageError{fmt.Errorf("%d calls run already; stop ends them", cap(v.running))}
 	}
-	ctx := v.streams
+	ctx := v.calls
 	go func() {
 		defer func() { <-v.running }()
-		if err := v.stream(ctx, v.client, target, args, 0); err != nil && ctx.Err() == nil {
+		var err error
+		if verb == "invoke" {
+			err = v.invoke(ctx, v.client, target, args)
+		} else {
+			err = v.stream(ctx, v.client, target, args, 0)
+		}
+		if err != nil && ctx.Err() == nil {
 			v.complain(err)
 		}
 	}()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/signalr"
 )
 
@@ -109,7 +110,9 @@ func TestRespond(t *testing.T) {
 	s := serve(t, nil, &signalr.Options{}, nil)
 	r := &run{}
 	done := make(chan int, 1)
-	go func() { done <- r.do("respond", s.url, "Confirm=true", "Position={\"x\":1}", "Sign!no key", "--count", "4") }()
+	go func() {
+		done <- r.do("respond", s.url, "Confirm=true", "Position={\"x\":1}", "Sign!no key", "--count", "4")
+	}()
 	id := waitFor(t, r, `connection ([A-Za-z0-9_-]+)`)
 	for target, want := range map[string]string{"Confirm": "true", "position": `{"x":1}`, "Sign": "", "Other": ""} {
 		var got json.RawMessage
@@ -125,5 +128,55 @@ func TestRespond(t *testing.T) {
 	}
 	if code := <-done; code != 0 {
 		t.Errorf("exit code %d, want 0\n%s", code, r.errors.String())
+	}
+}
+
+// TestReconnect ends the connection of a listener, which comes back and subscribes again.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, nil, nil)
+	r := &run{}
+	done := make(chan int, 1)
+	go func() { done <- r.do("listen", s.url, "--send", "Say subscribed", "--count", "2") }()
+	waitFor(t, r, `Said "subscribed"`)
+	if n := s.hub.CloseWhere(func(*hubbub.Caller) bool { return true }, "moving", true); n != 1 {
+		t.Fatalf("%d connections closed, want 1", n)
+	}
+	if code := <-done; code != 0 || strings.Count(r.out.String(), `Said "subscribed" 1 null`) != 2 {
+		t.Errorf("exit code %d, output %q, want two calls", code, r.out.String())
+	}
+	for _, want := range []string{"connected to", "reconnecting: the server closed the connection with the following error: moving", "reconnected to"} {
+		if !strings.Contains(r.errors.String(), want) {
+			t.Errorf("it says %q, want %q in it", r.errors.String(), want)
+		}
+	}
+}
+
+// TestTrace decodes what is on the wire in MessagePack too.
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, nil, nil)
+	r := &run{}
+	if code := r.do("trace", s.url, "--protocol", "messagepack", "--transport", "lp", "--send", `Echo {"a":[1,"b"]}`, "--send", "Fail", "--token", "secret"); code != 14 {
+		t.Errorf("exit code %d, want 14", code)
+	}
+	for _, want := range []string{`handshake        {"protocol":"messagepack","version":1}`, `Invocation       [1,{},"1","Echo",[{"a":[1,"b"]}],[]]`,
+		`Completion       [3,{},"1",3,{"a":[1,"b"]}]`, "DELETE http://"} {
+		if !strings.Contains(r.out.String(), want) {
+			t.Errorf("want %s in\n%s", want, r.out.String())
+		}
+	}
+	if strings.Contains(r.out.String(), "secret") || strings.Contains(r.out.String(), "id=A") {
+		t.Errorf("a secret is printed:\n%s", r.out.String())
+	}
+}
+
+// TestColours prints none where nobody looks.
+func TestColours(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, nil, nil)
+	r := &run{}
+	if code := r.do("negotiate", s.url); code != 0 || strings.Contains(r.out.String()+r.errors.String(), "\x1b[") {
+		t.Errorf("exit code %d, output %q, want no colours", code, r.out.String())
 	}
 }

@@ -128,7 +128,9 @@ func (s *server) methods() {
 		return "other", nil
 	}))
 	h.Handle("Fail", hubbub.Action0(func(context.Context) error { return hubbub.Errorf("not today") }))
-	h.Handle("Say", hubbub.Action1(func(ctx context.Context, text string) error { return hubbub.CallerFrom(ctx).Send(ctx, "Said", text, 1, nil) }))
+	h.Handle("Say", hubbub.Action1(func(ctx context.Context, text string) error {
+		return hubbub.CallerFrom(ctx).Send(ctx, "Said", text, 1, nil)
+	}))
 	h.Handle("Count", hubbub.Func1(func(_ context.Context, n int) (hubbub.Seq[int], error) {
 		return func(yield func(int, error) bool) {
 			for i := 0; i < n && yield(i, nil); i++ {
