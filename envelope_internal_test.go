@@ -87,8 +87,7 @@ func (upper) Decode([]byte, any) error                     { return nil }
 
 // conn is the least that a [Conn] can be.
 type conn struct {
-	out  *Outbox
-	link *Link
+	out *Outbox
 }
 
 func (*conn) ID() string            { return "c" }

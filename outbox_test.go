@@ -144,7 +144,7 @@ func TestOutboxManyWaiters(t *testing.T) {
 		all.Go(func() {
 			for i := range each {
 				b := binary.BigEndian.AppendUint32([]byte{byte(w)}, uint32(i))
-				err := hubbub.ErrSlow
+				var err error
 				if w%2 == 0 {
 					err = o.PushWait(context.Background(), b, 0, patience)
 				} else {

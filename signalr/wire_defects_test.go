@@ -172,7 +172,10 @@ func TestD08PanicStays(t *testing.T) {
 				}
 			})
 			h.Handle("Panic", hubbub.Action0(func(context.Context) error { panic("in a method") }))
-			h.Handle("PanicNil", hubbub.Action0(func(context.Context) error { var m map[string]int; m["x"] = 1; return nil }))
+			h.Handle("PanicNil", hubbub.Action0(func(ctx context.Context) error {
+				var nobody *hubbub.Hub
+				return nobody.All().Send(ctx, "Never")
+			}))
 		}})
 	healthy := s.connect(t, rawclient.Options{})
 	everyTransport(t, func(t *testing.T, way rawclient.Way) {
