@@ -4,6 +4,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -42,7 +43,13 @@ var errInterrupted = errors.New("interrupted")
 // command returns a command whose run gets a session that ends with a signal.
 func (c *Console) command(use, short, long, example string, args cobra.PositionalArgs, run func(s *session, args []string) error) *cobra.Command {
 	s := &session{console: c}
-	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: args, GroupID: GroupID,
+	wanted := func(cmd *cobra.Command, list []string) error {
+		if args(cmd, list) != nil {
+			return fmt.Errorf("%s given, want hubbub %s (hubbub %s --help has examples)", plural(len(list), "argument"), use, cmd.Name())
+		}
+		return nil
+	}
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: wanted, GroupID: GroupID,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(_ *cobra.Command, args []string) error {
 			ctx, cancel := context.WithCancelCause(context.Background())

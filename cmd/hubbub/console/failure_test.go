@@ -79,7 +79,7 @@ func TestExitCodes(t *testing.T) {
 		{"good token", []string{"invoke", secret.url, "Echo", "1", "--token", "good"}, 0, ""},
 		{"insecure", []string{"invoke", secure.URL + "/hub", "Echo", "1", "--insecure"}, 0, ""},
 		{"websocket address", []string{"invoke", strings.Replace(s.url, "http:", "ws:", 1), "Echo", "1"}, 0, ""},
-		{"no address", []string{"invoke"}, 2, "requires at least 2 arg"},
+		{"no address", []string{"invoke"}, 2, "0 arguments given, want hubbub invoke URL TARGET [ARG…] (hubbub invoke --help has examples)"},
 		{"unknown flag", []string{"invoke", s.url, "Echo", "--nothing"}, 2, "unknown flag: --nothing"},
 		{"protocol", []string{"invoke", s.url, "Echo", "--protocol", "xml"}, 2, `--protocol is "xml", want json or messagepack`},
 		{"transport", []string{"invoke", s.url, "Echo", "--transport", "pigeon"}, 2, `--transport is "pigeon", want websockets, sse or longpolling`},

@@ -45,7 +45,7 @@ matter). --send calls a method once connected, for servers that want a subscript
 			return s.listen(args[1:], say, u)
 		})
 	u.add(cmd, "calls")
-	cmd.Flags().StringArrayVar(&say, "send", nil, "`\"TARGET ARG…\"` to invoke once connected, and again after a reconnect; may be repeated")
+	cmd.Flags().StringArrayVar(&say, "send", nil, "`CALL`, such as 'Subscribe {}', to make once connected, and again after a reconnect; may be repeated")
 	return cmd
 }
 

@@ -37,7 +37,7 @@ calls a method once connected. Access tokens and connection tokens are not print
 		})
 	cmd.Flags().DurationVar(&u.duration, "for", 0, "end after that `time`; 0s: never")
 	cmd.Flags().BoolVar(&u.reconnect, "reconnect", true, "come back when the connection is lost")
-	cmd.Flags().StringArrayVar(&say, "send", nil, "`\"TARGET ARG…\"` to invoke once connected; may be repeated")
+	cmd.Flags().StringArrayVar(&say, "send", nil, "`CALL`, such as 'Subscribe {}', to make once connected; may be repeated")
 	return cmd
 }
 
