@@ -198,8 +198,8 @@ func (s *session) away() bool { return s.c.transport == WebSockets && s.c.socket
 func (s *session) receive(p []byte) error {
 	s.busy.Store(true)
 	defer s.busy.Store(false)
-	if now := s.c.socket.Load(); now != s.source {
-		s.rest, s.source = nil, now // half a record of a cut socket comes again
+	if from := s.c.from; from != s.source {
+		s.rest, s.source = nil, from // half a record of a cut socket comes again
 	}
 	if len(s.rest) > 0 {
 		s.rest = append(s.rest, p...)

@@ -135,6 +135,7 @@ func (c *connection) read(s *socket) {
 		if !c.isCurrent(s) {
 			return errSuperseded
 		}
+		c.from = s
 		if err := c.app.receive(p); err != nil {
 			c.app.fail(err)
 			return err
@@ -142,11 +143,11 @@ func (c *connection) read(s *socket) {
 		return nil
 	})
 	switch {
-	case !c.isCurrent(s): // superseded, or ended by the session: what it says does not count any more
-	case c.isFinished():
 	case ungraceful(err) && c.suspend(s):
 		s.conn.Kill()
 		return
+	case !c.isCurrent(s): // superseded, perhaps just now: what it says does not count any more
+	case c.isFinished():
 	default:
 		c.readEnded(s, err)
 	}
