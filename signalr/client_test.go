@@ -57,6 +57,9 @@ func clientServer(t *testing.T, opts *hubbub.Options, endpoint *signalr.Options)
 		return hubbub.Invoke[int](ctx, hubbub.CallerFrom(ctx), target, 20)
 	}))
 	hub.Handle("Wait", hubbub.Action0(func(ctx context.Context) error {
+		if err := hubbub.CallerFrom(ctx).Send(ctx, "Waiting"); err != nil {
+			return err
+		}
 		<-ctx.Done()
 		hub.All().Send(context.WithoutCancel(ctx), "Canceled")
 		return ctx.Err()
@@ -218,11 +221,11 @@ func TestClientCancel(t *testing.T) {
 			return
 		}
 		canceled := make(chan struct{}, 1)
+		ctx, cancel := context.WithCancel(t.Context())
 		c := startClient(t, clientServer(t, nil, nil), opts, func(c *signalr.Client) {
+			c.On("Waiting", hubbub.Action0(func(context.Context) error { cancel(); return nil }))
 			c.On("Canceled", hubbub.Action0(func(context.Context) error { canceled <- struct{}{}; return nil }))
 		})
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(20*time.Millisecond, cancel)
 		if err := c.Invoke(ctx, nil, "Wait"); !errors.Is(err, context.Canceled) {
 			t.Fatalf("error %v", err)
 		}
