@@ -197,29 +197,30 @@ func TestNegotiateLifetime(t *testing.T) {
 			})
 		}}})
 	}
+	nobody := func() string { return "" }
 	for _, tc := range []struct {
 		name     string
 		s        *server
-		tok      string
+		tok      func() string
 		query    string
 		min, max int64 // 0: the member must be missing
 	}{
-		{"expiry", refresh, token("ann", time.Minute, "a"), "negotiateVersion=1", 50, 60},
-		{"version 0", refresh, token("ann", time.Minute, "a"), "", 50, 60},
-		{"no expiry", refresh, token("ann", 0, "a"), "negotiateVersion=1", 0, 0},
-		{"anonymous", refresh, "", "negotiateVersion=1", 0, 0},
-		{"far away", refresh, token("ann", 100*365*24*time.Hour, "a"), "negotiateVersion=1", 2147483647, 2147483647},
-		{"less than a second", ending(900 * time.Millisecond), "", "negotiateVersion=1", 0, 0},
-		{"cap before expiry", capped, token("ann", time.Minute, "a"), "negotiateVersion=1", 25, 30},
-		{"cap behind expiry", capped, token("ann", 20*time.Second, "a"), "negotiateVersion=1", 15, 20},
-		{"cap without expiry", capped, token("ann", 0, "a"), "negotiateVersion=1", 25, 30},
-		{"cap, anonymous", capped, "", "negotiateVersion=1", 0, 0},
-		{"off", off, token("ann", time.Minute, "a"), "negotiateVersion=1", 0, 0},
-		{"past", ending(-time.Second), "", "negotiateVersion=1", 0, 0},
+		{"expiry", refresh, func() string { return token("ann", time.Minute, "a") }, "negotiateVersion=1", 50, 60},
+		{"version 0", refresh, func() string { return token("ann", time.Minute, "a") }, "", 50, 60},
+		{"no expiry", refresh, func() string { return token("ann", 0, "a") }, "negotiateVersion=1", 0, 0},
+		{"anonymous", refresh, nobody, "negotiateVersion=1", 0, 0},
+		{"far away", refresh, func() string { return token("ann", 100*365*24*time.Hour, "a") }, "negotiateVersion=1", 2147483647, 2147483647},
+		{"less than a second", ending(900 * time.Millisecond), nobody, "negotiateVersion=1", 0, 0},
+		{"cap before expiry", capped, func() string { return token("ann", time.Minute, "a") }, "negotiateVersion=1", 25, 30},
+		{"cap behind expiry", capped, func() string { return token("ann", 20*time.Second, "a") }, "negotiateVersion=1", 15, 20},
+		{"cap without expiry", capped, func() string { return token("ann", 0, "a") }, "negotiateVersion=1", 25, 30},
+		{"cap, anonymous", capped, nobody, "negotiateVersion=1", 0, 0},
+		{"off", off, func() string { return token("ann", time.Minute, "a") }, "negotiateVersion=1", 0, 0},
+		{"past", ending(-time.Second), nobody, "negotiateVersion=1", 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			n := rawclient.Negotiate(t, tc.s.url, tc.query, bearer(tc.tok))
+			n := rawclient.Negotiate(t, tc.s.url, tc.query, bearer(tc.tok()))
 			if tc.max == 0 {
 				if n.TokenLifetimeSeconds != nil {
 					t.Errorf("lifetime %d, want none: %s", *n.TokenLifetimeSeconds, n.Body)
