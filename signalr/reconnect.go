@@ -257,6 +257,7 @@ func (e *endpoint) resume(w http.ResponseWriter, r *http.Request, c *connection,
 			refuseRefresh(w, err)
 			c.app.lost(nil)
 			c.finish(1000, true)
+			c.remove() // at once: its old socket may still be there
 			return
 		}
 	}
