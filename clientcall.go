@@ -62,27 +62,46 @@ func (v *conversation) invoke(ctx context.Context, target string, args []any) (*
 		return nil, err
 	}
 	end := v.upload(v.ctx, ids, streams)
-	defer end()
 	select {
 	case m, ok := <-o.answer:
+		v.finish(len(streams), end)
 		if !ok {
 			return nil, o.fail
 		}
 		return m, nil
 	case <-ctx.Done():
-		end() // the streams of the call end first
-		v.cancelCall(o)
+		v.giveUp(o, end)
 		return nil, ctx.Err()
 	}
 }
 
-// cancelCall asks the server to stop a call that nobody waits for any more.
-func (v *conversation) cancelCall(o *outgoing) {
+// giveUp asks the server to stop a call that nobody waits for any more, after the streams of the call have ended.
+func (v *conversation) giveUp(o *outgoing, end func()) {
 	v.mu.Lock()
 	_, open := v.calls[o.id]
 	v.mu.Unlock()
-	if open {
-		_ = v.conn.Write(v.ctx, &CancelInvocation{InvocationID: o.id})
+	v.beside(func() {
+		end()
+		if open {
+			_ = v.conn.Write(v.ctx, &CancelInvocation{InvocationID: o.id})
+		}
+	})
+}
+
+// finish ends the streams of a call that is over.
+func (v *conversation) finish(streams int, end func()) {
+	if streams > 0 {
+		v.beside(end)
+	}
+}
+
+// beside runs what may have to wait for room in the queue, for which a call that is over does not wait. The end of the
+// connection ends it, and waits for it.
+func (v *conversation) beside(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.ended {
+		v.asked.Go(f)
 	}
 }
 
@@ -236,10 +255,8 @@ func (c *Client) stream(ctx context.Context, target string, args []any, yield fu
 	})
 	defer wake()
 	defer func() {
-		end()
-		if v.drop(o) {
-			_ = v.conn.Write(v.ctx, &CancelInvocation{InvocationID: o.id})
-		}
+		v.giveUp(o, end)
+		v.drop(o)
 	}()
 	for {
 		item, err := v.nextItem(ctx, o)

@@ -74,8 +74,6 @@ func (c *clientConn) wake() {
 func (c *clientConn) shakeHands(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.d.opts.HandshakeTimeout)
 	defer cancel()
-	unlink := context.AfterFunc(ctx, func() { c.Cut(fmt.Errorf("handshake: %w", ctx.Err())) })
-	defer unlink()
 	version := 1
 	if c.n.stateful && c.transport == WebSockets {
 		version = 2
@@ -83,6 +81,24 @@ func (c *clientConn) shakeHands(ctx context.Context) error {
 		r.release()
 		c.replay = r
 	}
+	// Only now, as Cut looks at replay.
+	cut := make(chan struct{})
+	unlink := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		c.Cut(fmt.Errorf("handshake: %w", ctx.Err()))
+	})
+	err := c.agree(version)
+	if !unlink() { // the answer may have come, but the connection is gone
+		<-cut
+		if err == nil {
+			err = context.Cause(c.ctx)
+		}
+	}
+	return err
+}
+
+// agree sends the handshake and reads the answer.
+func (c *clientConn) agree(version int) error {
 	tr := *c.tr.Load()
 	if err := tr.write(c.ctx, appendHandshakeRequest(nil, c.d.proto.Name(), version)); err != nil {
 		return fmt.Errorf("handshake: %w", c.because(err))
