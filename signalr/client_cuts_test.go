@@ -12,12 +12,11 @@ import (
 	"time"
 
 	"github.com/hubbub-go/hubbub"
-	"github.com/hubbub-go/hubbub/internal/faultproxy"
 	"github.com/hubbub-go/hubbub/signalr"
 )
 
 // faulty serves a hub behind a proxy that misbehaves.
-func faulty(t *testing.T, hung func(ctx context.Context)) (*faultproxy.Proxy, string) {
+func faulty(t *testing.T, hung func(ctx context.Context)) (*faultProxy, string) {
 	t.Helper()
 	hub := hubbub.NewHub("faulty", nil)
 	hub.Handle("Echo", hubbub.Func1(func(_ context.Context, i int) (int, error) { return i, nil }))
@@ -31,7 +30,7 @@ func faulty(t *testing.T, hung func(ctx context.Context)) (*faultproxy.Proxy, st
 		_ = hub.Shutdown(ctx, 0)
 		srv.Close()
 	})
-	p := faultproxy.New(t, strings.TrimPrefix(srv.URL, "http://"))
+	p := newFaultProxy(t, strings.TrimPrefix(srv.URL, "http://"))
 	return p, "http://" + p.Addr() + "/hub"
 }
 

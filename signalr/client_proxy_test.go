@@ -1,5 +1,4 @@
-// Package faultproxy is a TCP proxy for tests that does to connections what networks do.
-package faultproxy
+package signalr_test
 
 import (
 	"net"
@@ -8,16 +7,16 @@ import (
 	"time"
 )
 
-// Proxy passes bytes on between clients and one server, and misbehaves when it is told to. All methods are safe for concurrent
+// faultProxy is a TCP proxy that does to connections what networks do: it passes bytes on between clients and one server, and misbehaves when it is told to. All methods are safe for concurrent
 // use, and none waits for the network.
-type Proxy struct {
+type faultProxy struct {
 	listener net.Listener
 	target   string
 	alive    sync.WaitGroup
 
 	mu       sync.Mutex
 	change   *sync.Cond
-	links    map[*link]struct{}
+	links    map[*proxyLink]struct{}
 	accepted int
 	refuse   bool
 	stalled  bool
@@ -27,12 +26,12 @@ type Proxy struct {
 	closed   bool
 }
 
-// link is one connection of a client and the one to the server that belongs to it.
-type link struct {
+// proxyLink is one connection of a client and the one to the server that belongs to it.
+type proxyLink struct {
 	client, server net.Conn
 }
 
-func (l *link) cut() {
+func (l *proxyLink) cut() {
 	for _, c := range []net.Conn{l.client, l.server} {
 		if tcp, ok := c.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0) // a reset, as of a network that went away
@@ -41,14 +40,14 @@ func (l *link) cut() {
 	}
 }
 
-// New returns a proxy for the server at target, host and port. It ends with the test, and all of its connections with it.
-func New(t testing.TB, target string) *Proxy {
+// newFaultProxy returns a proxy for the server at target, host and port. It ends with the test, and all of its connections with it.
+func newFaultProxy(t testing.TB, target string) *faultProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: l, target: target, links: make(map[*link]struct{}), budget: -1}
+	p := &faultProxy{listener: l, target: target, links: make(map[*proxyLink]struct{}), budget: -1}
 	p.change = sync.NewCond(&p.mu)
 	p.alive.Go(p.accept)
 	t.Cleanup(p.close)
@@ -56,23 +55,23 @@ func New(t testing.TB, target string) *Proxy {
 }
 
 // Addr is where clients connect to, host and port.
-func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+func (p *faultProxy) Addr() string { return p.listener.Addr().String() }
 
 // Accepted is the number of connections so far that were not refused.
-func (p *Proxy) Accepted() int {
+func (p *faultProxy) Accepted() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accepted
 }
 
 // Cut resets all connections, and returns how many there were.
-func (p *Proxy) Cut() int {
+func (p *faultProxy) Cut() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cut()
 }
 
-func (p *Proxy) cut() int {
+func (p *faultProxy) cut() int {
 	n := len(p.links)
 	for l := range p.links {
 		l.cut()
@@ -83,14 +82,14 @@ func (p *Proxy) cut() int {
 
 // CutAfter resets all connections when n more bytes have passed, counted over both directions: that is within a message as often
 // as between two. Then it calls spent, which may be nil and may call CutAfter again.
-func (p *Proxy) CutAfter(n int64, spent func()) {
+func (p *faultProxy) CutAfter(n int64, spent func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.budget, p.spent = n, spent
 }
 
 // Stall holds back all bytes of both directions, without an end of any connection, until it is called with false.
-func (p *Proxy) Stall(on bool) {
+func (p *faultProxy) Stall(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stalled = on
@@ -98,21 +97,21 @@ func (p *Proxy) Stall(on bool) {
 }
 
 // Delay lets each piece wait for d before it is passed on. 0 is no delay.
-func (p *Proxy) Delay(d time.Duration) {
+func (p *faultProxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = d
 }
 
 // Refuse resets new connections at once, until it is called with false.
-func (p *Proxy) Refuse(on bool) {
+func (p *faultProxy) Refuse(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuse = on
 }
 
 // HalfClose ends the direction to the clients of all connections. What clients say still arrives.
-func (p *Proxy) HalfClose() {
+func (p *faultProxy) HalfClose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
@@ -120,7 +119,7 @@ func (p *Proxy) HalfClose() {
 	}
 }
 
-func (p *Proxy) close() {
+func (p *faultProxy) close() {
 	_ = p.listener.Close()
 	p.mu.Lock()
 	p.closed = true
@@ -130,7 +129,7 @@ func (p *Proxy) close() {
 	p.alive.Wait()
 }
 
-func (p *Proxy) accept() {
+func (p *faultProxy) accept() {
 	for {
 		client, err := p.listener.Accept()
 		if err != nil {
@@ -141,7 +140,7 @@ func (p *Proxy) accept() {
 			_ = client.Close()
 			continue
 		}
-		l := &link{client, server}
+		l := &proxyLink{client, server}
 		p.mu.Lock()
 		if p.refuse || p.closed {
 			l.cut()
@@ -157,7 +156,7 @@ func (p *Proxy) accept() {
 }
 
 // copy passes on one direction of a link until it ends.
-func (p *Proxy) copy(l *link, to, from net.Conn) {
+func (p *faultProxy) copy(l *proxyLink, to, from net.Conn) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := from.Read(buf)
@@ -182,7 +181,7 @@ func (p *Proxy) copy(l *link, to, from net.Conn) {
 }
 
 // admit waits as long as it must, and returns how many of n bytes may pass. cut is not nil if that was the last of them.
-func (p *Proxy) admit(n int64) (pass int64, cut func()) {
+func (p *faultProxy) admit(n int64) (pass int64, cut func()) {
 	p.mu.Lock()
 	delay := p.delay
 	p.mu.Unlock()
