@@ -315,13 +315,6 @@ func (c *Conn) Ended() End {
 	}
 }
 
-// Received is the number of bytes that have come.
-func (c *Conn) Received() int {
-	c.in.mu.Lock()
-	defer c.in.mu.Unlock()
-	return c.in.bytes
-}
-
 // Close ends the transport politely: a WebSocket with 1000, polls with DELETE.
 func (c *Conn) Close() { c.link.close() }
 

@@ -28,7 +28,6 @@ type inbox struct {
 	protocol string // "" for chunks as they come
 	shook    bool
 	items    []item
-	bytes    int // received so far
 	end      *End
 	changed  chan struct{}
 }
@@ -48,7 +47,6 @@ func (b *inbox) chunk(p []byte, binary bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.signal()
-	b.bytes += len(p)
 	if b.protocol == "" {
 		b.items = append(b.items, item{string(p), binary})
 		return
