@@ -193,7 +193,7 @@ func TestEndpointBoundConnection(t *testing.T) {
 		} else {
 			c.Close()
 		}
-		await(t, "end", func() bool { return s.hub.Stats().Connections == 0 })
+		await(t, "end", func() bool { return rawclient.Do(t, "POST", s.url+id, nil, "").Status == http.StatusNotFound })
 		for _, r := range []row{
 			{method: "POST", path: id, body: fence, status: 404, kind: "text/plain", text: unknownText},
 			{method: "DELETE", path: id, status: 404, kind: "text/plain", text: unknownText},

@@ -52,7 +52,7 @@ func (e *events) run(res *http.Response) {
 	defer close(e.read)
 	defer res.Body.Close()
 	r := bufio.NewReader(res.Body)
-	err := ReadEvents(r, func(data string) { e.c.in.chunk([]byte(data), false) })
+	err := readEvents(r, func(data string) { e.c.in.chunk([]byte(data), false) })
 	end := End{Code: res.StatusCode, Err: err}
 	if err != nil {
 		end.Code = 0
@@ -60,9 +60,9 @@ func (e *events) run(res *http.Response) {
 	e.c.in.finish(end)
 }
 
-// ReadEvents reads an event stream and calls f with the data of every event until the stream ends, which is no error. Every line must
+// readEvents reads an event stream and calls f with the data of every event until the stream ends, which is no error. Every line must
 // end with CR LF, as the server writes them.
-func ReadEvents(r *bufio.Reader, f func(data string)) error {
+func readEvents(r *bufio.Reader, f func(data string)) error {
 	var data []string
 	for {
 		line, err := r.ReadString('\n')

@@ -90,16 +90,6 @@ func upgradeFields(lines []string) string {
 	return b.String()
 }
 
-// Body reads the body of an answer that was no upgrade.
-func (s *Socket) Body() string {
-	s.t.Helper()
-	b, err := io.ReadAll(s.Head.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return string(b)
-}
-
 // Write sends bytes as they are.
 func (s *Socket) Write(p []byte) {
 	s.t.Helper()
