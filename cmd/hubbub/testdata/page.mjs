@@ -27,7 +27,7 @@ async function open(options, query = "") {
   page.setDefaultTimeout(20_000);
   const complaints = [];
   page.on("pageerror", (e) => complaints.push(e.message));
-  page.on("console", (m) => { if (m.type() === "error" && !/status of 401/.test(m.text())) complaints.push(m.text()); });
+  page.on("console", (m) => { if (m.type() === "error" && !/status of 401/.test(m.text())) complaints.push(`${m.text()} ${m.location().url}`); });
   await page.goto(address + "/" + query);
   await page.waitForFunction(() => document.querySelectorAll("#systems .card").length > 0);
   return { page, complaints };

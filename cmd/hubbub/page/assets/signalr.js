@@ -245,7 +245,7 @@ export class Hub {
   #end(reason) {
     this.#run++;
     clearTimeout(this.#retry);
-    if (this.#link && this.transport !== "LongPolling") { // there the DELETE says it
+    if (this.#link && this.transport === "WebSockets") { // elsewhere the end of the stream, or the DELETE, says it
       try { this.#write({ type: 7 }); } catch { /* it is gone already */ }
     }
     this.#drop();
