@@ -130,6 +130,7 @@ func (c *connection) carry(w http.ResponseWriter, r *http.Request, p *poll) {
 	defer timeout.Stop()
 	out := newEventWriter(w, c.sendTimeout())
 	for {
+		over := c.out.Closed() // before looking, or the last words could come in between
 		body, _ := fill(c.out, nil, pollBytes)
 		if len(body) > 0 {
 			h := w.Header()
@@ -142,7 +143,7 @@ func (c *connection) carry(w http.ResponseWriter, r *http.Request, p *poll) {
 			}
 			return
 		}
-		if c.out.Closed() {
+		if over {
 			answer(w, http.StatusNoContent, "")
 			c.remove()
 			return

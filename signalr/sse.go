@@ -29,6 +29,7 @@ func (e *endpoint) serveEvents(w http.ResponseWriter, r *http.Request) {
 	var buf []byte
 	for err == nil {
 		var more bool
+		over := c.out.Closed() // before looking, or the last words could come in between
 		buf, more = fill(c.out, buf[:0], 16<<10)
 		if len(buf) > 0 {
 			err = out.write(buf)
@@ -37,7 +38,7 @@ func (e *endpoint) serveEvents(w http.ResponseWriter, r *http.Request) {
 			}
 			continue
 		}
-		if !more && c.out.Closed() {
+		if !more && over {
 			return // everything has been said
 		}
 		buf = nil
