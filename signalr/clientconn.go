@@ -319,7 +319,8 @@ func (c *clientConn) writeAll() {
 			}
 			continue
 		}
-		if n, _ := c.out.Len(); n == 0 && c.out.Closed() {
+		closed := c.out.Closed() // asked first: the goodbye may come between the two questions
+		if n, _ := c.out.Len(); n == 0 && closed {
 			return // goodbye has been said
 		}
 		select {
