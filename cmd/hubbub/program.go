@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hubbub-go/hubbub/cmd/hubbub/bench"
 	"github.com/hubbub-go/hubbub/cmd/hubbub/console"
 )
 
@@ -104,6 +105,7 @@ func (p *Program) command() *cobra.Command {
 	}
 	root.AddCommand(p.console().Commands()...)
 	root.AddCommand(p.versionCommand())
+	root.AddCommand(bench.Command(bench.Streams{In: p.Stdin, Out: p.Stdout, Err: p.Stderr}, func(err error) error { return fail(exitFailed, err) }))
 	return root
 }
 
