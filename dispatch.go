@@ -84,9 +84,13 @@ func (l *Link) admit(c *call) string {
 	if len(in.StreamIDs) > maximumUploads {
 		return refusal(errStreamCount(len(in.StreamIDs), c.m.sig.uploads))
 	}
-	for i, id := range in.StreamIDs {
+	ids := in.StreamIDs
+	if len(ids) != c.m.sig.uploads {
+		ids = nil // refused in its turn, with the sentence that comes first; until then nobody keeps items for it
+	}
+	for _, id := range ids {
 		if l.uploads[id] != nil {
-			l.forget(c, in.StreamIDs[:i])
+			l.forget(c)
 			return refusal(errStreamInUse(id))
 		}
 		u := newUpload(l.hub.opts.StreamBufferCapacity)
@@ -110,12 +114,10 @@ func (l *Link) admit(c *call) string {
 }
 
 // forget ends the streams that a call was receiving. It needs l.mu.
-func (l *Link) forget(c *call, ids []string) {
-	for _, u := range c.uploads {
+func (l *Link) forget(c *call) {
+	for i, u := range c.uploads {
 		u.stop()
-	}
-	for _, id := range ids {
-		delete(l.uploads, id)
+		delete(l.uploads, c.in.StreamIDs[i])
 	}
 }
 
@@ -196,7 +198,7 @@ func (l *Link) run(c *call) {
 	if c.in.ID != "" {
 		delete(l.active, c.in.ID)
 	}
-	l.forget(c, c.in.StreamIDs)
+	l.forget(c)
 	l.mu.Unlock()
 	c.close()
 	if text != "" {

@@ -47,8 +47,9 @@ type connection struct {
 	app       application
 	out       *hubbub.Outbox
 
-	feed sync.Mutex // held while app.receive runs, and so by one POST at a time
-	from *socket    // whose bytes app.receive gets; guarded by feed
+	posts atomic.Int32 // that run or wait for feed
+	feed  sync.Mutex   // held while app.receive runs, and so by one POST at a time
+	from  *socket      // whose bytes app.receive gets; guarded by feed
 
 	mu       sync.Mutex
 	user     *hubbub.User
@@ -169,6 +170,13 @@ func (c *connection) tick(now time.Time) {
 		s.conn.Kill()
 		return
 	case finished:
+		return
+	case s != nil && s.dead():
+		// The reader may be held by calls that wait, and not see it.
+		if !c.suspend(s) {
+			c.app.lost(nil)
+			c.finish(1000, true)
+		}
 		return
 	}
 	if c.ep.opts.CloseOnAuthenticationExpiration && !expires.IsZero() && now.After(expires) {

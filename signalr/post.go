@@ -3,8 +3,16 @@ package signalr
 import (
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/hubbub-go/hubbub"
+)
+
+// Limits of the POSTs to one connection: how many may wait for each other, since clients send one at a time, and how long a body
+// may take.
+const (
+	maximumPosts = 64
+	postTimeout  = time.Minute
 )
 
 // existing finds the connection that a POST or DELETE is for, or answers why there is none. pending is true for a token whose
@@ -45,12 +53,18 @@ func (e *endpoint) servePost(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, textPostWebSocket)
 		return
 	}
+	defer c.posts.Add(-1)
+	if c.posts.Add(1) > maximumPosts {
+		answer(w, http.StatusServiceUnavailable, "")
+		return
+	}
 	c.feed.Lock()
 	defer c.feed.Unlock()
 	if c.isFinished() {
 		answer(w, http.StatusNotFound, "")
 		return
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(postTimeout)) // net/http takes it back for the next request
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, e.opts.MaximumPostSize))
 	if err != nil {
 		answer(w, http.StatusBadRequest, "")

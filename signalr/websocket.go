@@ -16,6 +16,16 @@ type socket struct {
 	conn *ws.Conn
 }
 
+// dead reports whether the socket is closed, whoever did it.
+func (s *socket) dead() bool {
+	select {
+	case <-s.conn.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // errSuperseded ends the reading of a socket whose connection has gone over to another.
 var errSuperseded = errors.New("the connection has gone over to another WebSocket")
 

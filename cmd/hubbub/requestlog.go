@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/hubbub-go/hubbub/auth"
@@ -37,8 +38,14 @@ func logRequests(log *slog.Logger, next http.Handler) http.Handler {
 // token in the parameter id.
 func redactURL(u *url.URL) string {
 	c := *u
-	if q := c.Query(); q.Has("id") {
-		q.Set("id", "REDACTED")
+	q := c.Query()
+	secret := false
+	for name := range q {
+		if strings.EqualFold(name, "id") { // hubs read it in any case
+			q[name], secret = []string{"REDACTED"}, true
+		}
+	}
+	if secret {
 		c.RawQuery = q.Encode()
 	}
 	return auth.RedactURL(&c)

@@ -104,9 +104,9 @@ func (s *System) postAuth(w http.ResponseWriter, r *http.Request) error {
 	a := s.accounts.check(v["userName"], v["password"])
 	device := s.accounts.device(v["deviceName"])
 	if a == nil || device == nil {
-		s.logins.fail(v["userName"])
 		return errBadLogin
 	}
+	s.logins.succeed(v["userName"])
 	if err := s.licenceError(now); err != nil {
 		return err
 	}

@@ -16,6 +16,10 @@ func (s *System) postNotification(w http.ResponseWriter, r *http.Request) error 
 	if !u.HasScope(ScopePublish) && !hasRight(u, ScopePublish) {
 		return problem(http.StatusForbidden, ErrorUnauthorized, "The scope "+ScopePublish+" is needed.")
 	}
+	who := identity(u)
+	if who.User == "" {
+		return problem(http.StatusForbidden, ErrorUnauthorized, "The token names no user; a notification needs one, or it would be the server's own.")
+	}
 	if err := s.licenceError(s.now()); err != nil {
 		return err
 	}
@@ -24,7 +28,7 @@ func (s *System) postNotification(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	n, wrong := parseNotification(raw, body)
-	n.Sender.User = identity(u)
+	n.Sender.User = who
 	if len(wrong) > 0 {
 		_, more := s.accept(&n) // what else is wrong
 		return invalid(unite(wrong, more)...)

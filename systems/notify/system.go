@@ -220,18 +220,27 @@ type attempts struct {
 // mostNames bounds the user names that one window remembers.
 const mostNames = 10_000
 
-// allowed reports whether a user name may try.
+// allowed reports whether a user name may try. The attempt counts as failed until [attempts.succeed], so that attempts at the
+// same time are counted too.
 func (a *attempts) allowed(name string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if now.Sub(a.since) >= time.Minute || len(a.failed) >= mostNames {
 		a.since, a.failed = now, make(map[string]int)
 	}
-	return a.failed[strings.ToLower(name)] < a.most
+	name = strings.ToLower(name)
+	if a.failed[name] >= a.most {
+		return false
+	}
+	a.failed[name]++
+	return true
 }
 
-func (a *attempts) fail(name string) {
+// succeed takes an attempt back.
+func (a *attempts) succeed(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.failed[strings.ToLower(name)]++
+	if name = strings.ToLower(name); a.failed[name] > 0 {
+		a.failed[name]--
+	}
 }
