@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -436,4 +437,31 @@ func TestForeignToken(t *testing.T) {
 	s.want(404, "DELETE", "/api/auth", token, nil)
 	s.login("waiter", "PDA") // ours are still accepted
 	s.refused("abc")
+}
+
+// Guesses at the same time count as much as guesses one after the other.
+func TestLoginsSideBySide(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *notify.Config) { c.Limits.FailedLogins = 4 })
+	var all sync.WaitGroup
+	var tried atomic.Int32
+	for range 40 {
+		all.Go(func() {
+			status, _ := s.call("POST", "/api/auth", "", map[string]any{"userName": "waiter", "password": "guess", "deviceName": "PDA"})
+			if status == 401 {
+				tried.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := tried.Load(); n != 4 {
+		t.Errorf("%d guesses were tried, want 4", n)
+	}
+}
+
+// A token that names nobody does not publish as the server.
+func TestPublisherHasName(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.want(403, "POST", "/api/v1/notifications", s.sign(map[string]any{"scope": notify.ScopePublish}), map[string]any{})
 }
