@@ -30,7 +30,6 @@ type conn struct {
 	shard  *shard
 	sender uint32 // whose messages it is to hear
 	ledger ledger
-	answer func(record []byte) // beside stamped records, while joining
 }
 
 const (
