@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,18 +43,22 @@ func TestPostsDoNotPileUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers := make(chan int, 200)
-	post := func(length int, body string) net.Conn {
+	post := func(length int, more, body string) net.Conn {
 		n, err := net.Dial("tcp", u.Host)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { n.Close() })
-		fmt.Fprintf(n, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", u.RequestURI(), length, body)
+		fmt.Fprintf(n, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n%s", u.RequestURI(), length, more, body)
 		return n
 	}
-	post(29_000_000, "") // it never sends its body, and all others wait for it
+	// It never sends its body. That the server wants it means that all others wait for it.
+	stuck := post(29_000_000, "Expect: 100-continue\r\n", "")
+	if line, err := bufio.NewReader(stuck).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+		t.Fatalf("answer %q, %v, want 100", line, err)
+	}
 	for range 200 {
-		n := post(12, "{\"type\":6}\x1e ")
+		n := post(11, "", "{\"type\":6}\x1e")
 		go func() {
 			if res, err := http.ReadResponse(bufio.NewReader(n), nil); err == nil {
 				res.Body.Close()
