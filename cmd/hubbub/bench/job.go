@@ -132,6 +132,9 @@ func (j *Job) defaults() {
 	j.Parallel = max(j.Parallel, 1)
 	j.Groups = max(j.Groups, 1)
 	j.Rounds = max(j.Rounds, 1)
+	if j.Burst > 0 {
+		j.Rate = 0 // the answers to one burst let the next begin
+	}
 	if j.Methods == (Methods{}) {
 		j.Methods = DefaultMethods()
 	}

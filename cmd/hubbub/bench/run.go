@@ -322,9 +322,7 @@ func (m *meeting) sum(parts []report, before, stand, after usage) {
 	if f.Seconds > 0 {
 		f.Rate = float64(inside) / f.Seconds
 	}
-	if m.job.Mode.fans() && m.job.Burst == 0 || m.job.Rate > 0 {
-		f.Offered = m.job.Rate
-	}
+	f.Offered = m.job.Rate
 	if m.job.Burst > 0 {
 		f.Rate = middle(rounds)
 	}
