@@ -16,7 +16,7 @@ type call struct {
 	uploads []*upload
 	size    int
 	plain   bool // takes one of the permits
-	event   func(context.Context) error
+	event   func(context.Context)
 
 	connecting bool // it is OnConnected
 	skipped    bool // was cancelled while it waited for a permit; guarded by link.mu until it starts

@@ -66,7 +66,11 @@ func (c *Caller) Send(ctx context.Context, target string, args ...any) error {
 		return ErrNoCaller
 	}
 	h := c.Hub()
-	return h.sendHere(Clients{kind: toClients, names: []string{c.ID()}}, h.newFrame(&Invocation{Target: target, Args: ArgsOf(args...)}))
+	in := &Invocation{Target: target, Args: ArgsOf(args...)}
+	if own, ok := ctx.Value(callKey{}).(*call); ok && own.link == c.link {
+		in.State = StateFrom(ctx)
+	}
+	return h.sendHere(Clients{kind: toClients, names: []string{c.ID()}}, h.newFrame(in))
 }
 
 // Invoke calls a method of the caller and waits for its result. See [SingleClient.Invoke].

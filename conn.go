@@ -26,6 +26,12 @@ type Conn interface {
 	Close(m *Close, reason error)
 }
 
+// GroupWatcher is a [Conn] that wants to know when the groups of its connection change.
+type GroupWatcher interface {
+	// GroupsChanged is called after each change, from any goroutine. It must not block.
+	GroupsChanged()
+}
+
 // Protocol turns messages into bytes. It is stateless and safe for concurrent use.
 type Protocol interface {
 	// Name is the key of the encode-once cache, such as "json".

@@ -33,7 +33,7 @@ func (l *Link) Receive(m Message, size int) error {
 func (l *Link) invocation(in *Invocation, size int) error {
 	m := l.hub.find(in.Target)
 	if m == nil {
-		l.refuse(in, Describe(fmt.Sprintf(textInvoke, in.Target), errNoMethod, false))
+		l.refuse(in, Describe(fmt.Sprintf(textInvoke, in.Target), errNoMethod, false), errNoMethod)
 		return nil
 	}
 	in.method = m
@@ -46,7 +46,7 @@ func (l *Link) invocation(in *Invocation, size int) error {
 	}
 	if text := l.admit(c); text != "" {
 		l.mu.Unlock()
-		l.refuse(in, text)
+		l.refuse(in, text, Classify("", nil, text))
 		return nil
 	}
 	if len(l.pending) == 0 && l.may(c) {
@@ -182,14 +182,12 @@ func (l *Link) work(c *call) {
 func (l *Link) run(c *call) {
 	c.caller.user = l.user.Load() // it may have been replaced while the call waited
 	if c.event != nil {
-		if err := c.event(c); err != nil {
-			l.hub.opts.Logger.Error("OnAuthenticationRefreshed failed", "hub", l.hub.name, "connection", l.id, "error", err)
-		}
+		c.event(c)
 		c.close()
 		return
 	}
 	l.hub.count.invocations.Add(1)
-	result, text := l.execute(c)
+	result, text, cause := l.execute(c)
 	if text == "" && c.m.sig.streams {
 		text = l.stream(c, result.(seqResult))
 		result = nil
@@ -202,44 +200,45 @@ func (l *Link) run(c *call) {
 	l.mu.Unlock()
 	c.close()
 	if text != "" {
-		l.refuse(c.in, text)
+		l.refuse(c.in, text, cause)
 		return
 	}
 	if c.in.ID == "" {
 		return
 	}
-	done := &Completion{InvocationID: c.in.ID}
+	done := &Completion{InvocationID: c.in.ID, Call: c.in}
 	if !c.m.sig.streams {
 		done.HasResult, done.Result = true, ValueOf(result)
 	}
 	b, err := l.encode(done)
 	if err != nil {
 		l.failed(c, err)
-		l.refuse(c.in, Describe(fmt.Sprintf(textUnexpected, c.m.name), err, l.hub.opts.EnableDetailedErrors))
+		l.refuse(c.in, Describe(fmt.Sprintf(textUnexpected, c.m.name), err, l.hub.opts.EnableDetailedErrors), err)
 		return
 	}
 	_ = l.push(l.ctx, b, TypeCompletion) // it fails only if nobody is there to be answered
 }
 
-// execute binds, authorises and runs the method. text is the error for the client, "" if there is none.
-func (l *Link) execute(c *call) (result any, text string) {
+// execute binds, authorises and runs the method. text is the error for the client, "" if there is none, and cause what is behind it.
+func (l *Link) execute(c *call) (result any, text string, cause error) {
 	in, m, details := c.in, c.m, l.hub.opts.EnableDetailedErrors
 	if err := l.bind(c); err != nil {
-		return nil, Describe(fmt.Sprintf(textInvoke, m.name), err, details)
+		return nil, Describe(fmt.Sprintf(textInvoke, m.name), err, details), err
 	}
 	allowed, err := l.authorize(c)
 	switch {
 	case err != nil:
 		l.failed(c, err)
-		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), err, details)
+		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), err, details), err
 	case !allowed:
-		return nil, fmt.Sprintf(textUnauthorized, m.name)
+		return nil, fmt.Sprintf(textUnauthorized, m.name), ErrUnauthorized
 	case in.Stream && !m.sig.streams:
-		return nil, fmt.Sprintf(textNotStreaming, m.name)
+		return nil, fmt.Sprintf(textNotStreaming, m.name), errKind
 	case !in.Stream && m.sig.streams:
-		return nil, fmt.Sprintf(textStreaming, m.name)
+		return nil, fmt.Sprintf(textStreaming, m.name), errKind
 	case m.sig.args >= 0 && len(in.StreamIDs) != m.sig.uploads:
-		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), errStreamCount(len(in.StreamIDs), m.sig.uploads), details)
+		err = errStreamCount(len(in.StreamIDs), m.sig.uploads)
+		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), err, details), err
 	}
 	// A call that has begun is made even if it is cancelled by now: whoever cleans up in the method waits for that.
 	err = errCanceled
@@ -251,17 +250,17 @@ func (l *Link) execute(c *call) (result any, text string) {
 			err = errCanceled
 		}
 		if m.sig.streams && err == error(errCanceled) {
-			return Seq[any](func(func(any, error) bool) {}), ""
+			return Seq[any](func(func(any, error) bool) {}), "", nil
 		}
 		l.failed(c, err)
-		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), err, details)
+		return nil, Describe(fmt.Sprintf(textUnexpected, m.name), err, details), err
 	}
 	if m.sig.streams {
 		if s, ok := result.(seqResult); !ok || s.empty() {
-			return nil, fmt.Sprintf(textNoStream, m.name)
+			return nil, fmt.Sprintf(textNoStream, m.name), errKind
 		}
 	}
-	return result, ""
+	return result, "", nil
 }
 
 // bind decodes the arguments of a call for its method.
@@ -280,7 +279,7 @@ func (l *Link) bind(c *call) error {
 	b, err := l.decode(c, uploads)
 	if err != nil {
 		l.hub.opts.Logger.Debug("argument does not bind", "hub", l.hub.name, "method", c.m.name, "connection", l.id, "error", err)
-		return errBinding
+		return errBinding(err)
 	}
 	in.bound = b
 	return nil
@@ -324,14 +323,14 @@ func (l *Link) failed(c *call, err error) {
 	l.hub.opts.Logger.Error("call failed", "hub", l.hub.name, "method", c.m.name, "connection", l.id, "error", err)
 }
 
-// refuse answers a call with an error, or only counts it if no answer is wanted.
-func (l *Link) refuse(in *Invocation, text string) {
+// refuse answers a call with an error, or only counts it if no answer is wanted. cause is for dialects with sentences of their own.
+func (l *Link) refuse(in *Invocation, text string, cause error) {
 	l.hub.count.failed.Add(1)
 	if in.ID == "" {
 		l.hub.opts.Logger.Debug("send failed", "hub", l.hub.name, "target", in.Target, "connection", l.id, "error", text)
 		return
 	}
-	if b, err := l.encode(&Completion{InvocationID: in.ID, Error: text}); err == nil {
+	if b, err := l.encode(&Completion{InvocationID: in.ID, Error: text, Call: in, Cause: cause}); err == nil {
 		_ = l.push(l.ctx, b, TypeCompletion)
 	}
 }

@@ -14,6 +14,12 @@ var (
 	ErrSlow = errors.New("connection closed: its queue is full, the peer does not read")
 	// ErrNoCaller says that a method of [Caller] was used outside a call.
 	ErrNoCaller = errors.New("hubbub: no caller: the context does not come from a hub method")
+	// ErrUnknownMethod says that a hub has no method of that name.
+	ErrUnknownMethod = errors.New("the hub has no such method")
+	// ErrArgumentCount says that a call has more or fewer arguments than its method.
+	ErrArgumentCount = errors.New("the method has another number of arguments")
+	// ErrUnauthorized says that the rules of a method refuse its caller.
+	ErrUnauthorized = errors.New("the caller may not call the method")
 	// ErrShutdown says that the hub is shutting down.
 	ErrShutdown = errors.New("hub is shutting down")
 )
@@ -109,9 +115,8 @@ const (
 )
 
 var (
-	errNoMethod = &Error{Message: "Method does not exist."}
-	errBinding  = &Error{Class: "InvalidDataException", private: true,
-		Message: "Error binding arguments. Make sure that the types of the provided values match the types of the hub method being invoked."}
+	errNoMethod   = &Error{Message: "Method does not exist.", cause: ErrUnknownMethod}
+	errKind       = Classify("InvalidOperationException", nil, "The method streams and the call does not, or the reverse.")
 	errCanceled   = &Error{Class: "TaskCanceledException", private: true, Message: "A task was canceled."}
 	errConnection = &Error{Class: "OperationCanceledException", private: true, Message: "The underlying connection was closed."}
 )
@@ -122,8 +127,13 @@ const (
 	errItem       = "Failed to bind Stream message."
 )
 
+func errBinding(cause error) error {
+	return &Error{Class: "InvalidDataException", private: true, cause: cause,
+		Message: "Error binding arguments. Make sure that the types of the provided values match the types of the hub method being invoked."}
+}
+
 func errArgCount(got, want int) error {
-	return &Error{Class: "InvalidDataException", private: true,
+	return &Error{Class: "InvalidDataException", private: true, cause: ErrArgumentCount,
 		Message: fmt.Sprintf("Invocation provides %d argument(s) but target expects %d.", got, want)}
 }
 

@@ -121,6 +121,8 @@ type Hub struct {
 	onConnected    func(context.Context) error
 	onDisconnected func(context.Context, error)
 	onRefreshed    func(context.Context) error
+	onReconnected  func(context.Context) error
+	onRejoining    func(context.Context, []string) []string
 
 	life    lifetime
 	results results
@@ -206,6 +208,22 @@ func (h *Hub) OnDisconnected(f func(ctx context.Context, err error)) {
 func (h *Hub) OnAuthenticationRefreshed(f func(ctx context.Context) error) {
 	h.registering("OnAuthenticationRefreshed")
 	h.onRefreshed = f
+}
+
+// OnReconnected sets what runs when a classic client has come back with a new stream (SignalR 2.x, "OnReconnected"): in its
+// turn among the calls of the connection, an error is only logged. A client can come back to a server that does not know it,
+// after a restart for example: then it runs in place of [Hub.OnConnected], and as that does. Without it OnConnected runs there.
+// Clients of ASP.NET Core SignalR get a new connection instead, or come back unnoticed with stateful reconnect.
+func (h *Hub) OnReconnected(f func(ctx context.Context) error) {
+	h.registering("OnReconnected")
+	h.onReconnected = f
+}
+
+// OnRejoiningGroups sets who decides to which groups a classic client returns that comes back to a server that does not know
+// it: f gets those that a token of this server proves and returns those that the caller may still be in. Default all of them.
+func (h *Hub) OnRejoiningGroups(f func(ctx context.Context, groups []string) []string) {
+	h.registering("OnRejoiningGroups")
+	h.onRejoining = f
 }
 
 func (h *Hub) registering(what string) {

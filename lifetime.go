@@ -73,6 +73,10 @@ func (m *lifetime) remove(l *Link) (groups []string) {
 
 // join and leave report whether anything changed.
 func (m *lifetime) join(l *Link, group string) bool {
+	return l.watched(m.enter(l, group))
+}
+
+func (m *lifetime) enter(l *Link, group string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, in := l.groupPos[group]; in || m.links[l.id] != l {
@@ -87,6 +91,18 @@ func (m *lifetime) join(l *Link, group string) bool {
 }
 
 func (m *lifetime) leave(l *Link, group string) bool {
+	return l.watched(m.exit(l, group))
+}
+
+// watched tells the connection that its groups have changed.
+func (l *Link) watched(changed bool) bool {
+	if changed && l.watcher != nil {
+		l.watcher.GroupsChanged()
+	}
+	return changed
+}
+
+func (m *lifetime) exit(l *Link, group string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	pos, in := l.groupPos[group]

@@ -40,8 +40,13 @@ type Link struct {
 	allPos, userPos int
 	groupPos        map[string]int
 
+	watcher GroupWatcher // nil if the connection is none
+	visitor bool         // only calls: in no audience, no events
+
 	mu       sync.Mutex
+	opening  bool             // OnConnected has begun, or never will
 	ready    bool             // OnConnected has accepted
+	refusal  error            // of OnConnected
 	ended    bool             // Detach was called
 	opened   chan struct{}    // closed when OnConnected has ended
 	pending  []*call          // calls that wait for their turn
@@ -58,21 +63,24 @@ type Link struct {
 // goes out: the dialect's answer to the handshake. Whatever is sent to the connection from then on follows it. The dialect
 // must call [Link.Detach] in the end. It fails with [ErrShutdown] when the hub is stopping, and if the backplane refuses.
 func (h *Hub) Attach(conn Conn, user *User, hello []byte) (*Link, error) {
+	l, err := h.hold(conn, user, hello)
+	if err != nil {
+		return nil, err
+	}
+	l.opening = true
+	go l.open(h.onConnected, "OnConnected")
+	return l, nil
+}
+
+// hold makes a connection part of the hub.
+func (h *Hub) hold(conn Conn, user *User, hello []byte) (*Link, error) {
 	h.served.Store(true)
 	select {
 	case <-h.stop:
 		return nil, ErrShutdown
 	default:
 	}
-	l := &Link{
-		hub: h, conn: conn, out: conn.Outbox(), id: conn.ID(), enc: h.encodingOf(conn.Protocol(), conn.Framing()),
-		done: make(chan struct{}), opened: make(chan struct{}),
-	}
-	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.user.Store(user)
-	if user != nil {
-		l.userID = user.ID
-	}
+	l := h.newLink(conn, user)
 	if h.remote != nil {
 		if err := h.remote.attach(l); err != nil {
 			l.cancel()
@@ -87,14 +95,28 @@ func (h *Hub) Attach(conn Conn, user *User, hello []byte) (*Link, error) {
 		return nil, err
 	}
 	h.count.opened.Add(1)
-	go l.open()
 	return l, nil
 }
 
-// open runs OnConnected and lets the calls go that came meanwhile.
-func (l *Link) open() {
-	err := l.connected()
+func (h *Hub) newLink(conn Conn, user *User) *Link {
+	l := &Link{
+		hub: h, conn: conn, out: conn.Outbox(), id: conn.ID(), enc: h.encodingOf(conn.Protocol(), conn.Framing()),
+		done: make(chan struct{}), opened: make(chan struct{}),
+	}
+	l.watcher, _ = conn.(GroupWatcher)
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.user.Store(user)
+	if user != nil {
+		l.userID = user.ID
+	}
+	return l
+}
+
+// open runs OnConnected, or what stands for it, and lets the calls go that came meanwhile.
+func (l *Link) open(event func(context.Context) error, name string) {
+	err := l.connected(event)
 	l.mu.Lock()
+	l.refusal = err
 	if err == nil {
 		l.ready = true
 		l.pump()
@@ -102,19 +124,19 @@ func (l *Link) open() {
 	close(l.opened)
 	l.mu.Unlock()
 	if err != nil {
-		l.hub.opts.Logger.Error("OnConnected failed", "hub", l.hub.name, "connection", l.id, "error", err)
+		l.hub.opts.Logger.Error(name+" failed", "hub", l.hub.name, "connection", l.id, "error", err)
 		l.conn.Close(&Close{Error: Describe(textConnection, err, l.hub.opts.EnableDetailedErrors)}, err)
 	}
 }
 
-func (l *Link) connected() (err error) {
-	if l.hub.onConnected == nil {
+func (l *Link) connected(event func(context.Context) error) (err error) {
+	if event == nil {
 		return nil
 	}
 	defer l.hub.recovered(&err)
 	c := l.newCall(nil, nil, 0)
 	c.connecting = true
-	return l.hub.onConnected(c)
+	return event(c)
 }
 
 // recovered turns a panic of the hub's code into an error. It must be deferred directly.
@@ -140,14 +162,25 @@ func (l *Link) Done() <-chan struct{} { return l.done }
 // stands for several refreshes. It does not block.
 func (l *Link) Refresh(user *User) {
 	l.user.Store(user)
-	if l.hub.onRefreshed == nil {
+	l.event("OnAuthenticationRefreshed", l.hub.onRefreshed)
+}
+
+// event runs f in its turn among the calls of the connection; where too much waits already, one turn stands for several.
+func (l *Link) event(name string, f func(context.Context) error) {
+	if f == nil {
 		return
 	}
 	c := l.newCall(nil, nil, 0)
 	c.plain = true
-	c.event = func(ctx context.Context) (err error) {
+	c.event = func(ctx context.Context) {
+		var err error
+		defer func() {
+			if err != nil {
+				l.hub.opts.Logger.Error(name+" failed", "hub", l.hub.name, "connection", l.id, "error", err)
+			}
+		}()
 		defer l.hub.recovered(&err)
-		return l.hub.onRefreshed(ctx)
+		err = f(ctx)
 	}
 	l.mu.Lock()
 	full := len(l.pending) >= l.hub.opts.MaximumPendingInvocations
@@ -168,6 +201,10 @@ func (l *Link) Detach(reason error) {
 		return
 	}
 	l.ended = true
+	if !l.opening {
+		l.opening = true
+		close(l.opened)
+	}
 	for _, c := range l.pending {
 		if !c.plain {
 			c.finish()
@@ -183,7 +220,7 @@ func (l *Link) Detach(reason error) {
 func (l *Link) end(reason error) {
 	<-l.opened
 	h := l.hub
-	if l.ready && h.onDisconnected != nil {
+	if l.ready && !l.visitor && h.onDisconnected != nil {
 		var err error
 		func() {
 			defer h.recovered(&err)
@@ -196,6 +233,10 @@ func (l *Link) end(reason error) {
 	}
 	l.uploads = nil
 	l.mu.Unlock()
+	if l.visitor {
+		close(l.done)
+		return
+	}
 	groups := h.life.remove(l)
 	if h.remote != nil {
 		h.remote.detach(l, groups)

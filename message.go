@@ -12,6 +12,7 @@ const (
 	TypeCancelInvocation MessageType = 5
 	TypePing             MessageType = 6
 	TypeClose            MessageType = 7
+	TypeProgress         MessageType = 16 // of classic only
 )
 
 // Message is one message of a hub conversation, in either direction: *[Invocation], *[StreamItem], *[Completion],
@@ -34,6 +35,8 @@ type Invocation struct {
 	StreamIDs []string
 	// Headers travel with the message and are passed on untouched; nil if there are none.
 	Headers map[string]string
+	// State is what the caller sent beside the arguments, where its dialect has that; nil elsewhere.
+	State *State
 
 	argSpace [4][]byte
 	method   *method
@@ -68,6 +71,9 @@ type Completion struct {
 	Error        string // for the other side to read; "" is no error
 	HasResult    bool   // whether there is a result, which may be nil
 	Result       Value  // as it came, or on its way out
+
+	Call  *Invocation // that is answered, where a hub answers; nil for a completion that came
+	Cause error       // of Error, where a hub answers, for dialects with sentences of their own
 }
 
 // Type is [TypeCompletion].

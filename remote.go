@@ -266,7 +266,7 @@ func (h *Hub) membership(ctx context.Context, id string, l *Link, group string, 
 		return fmt.Errorf("hubbub: empty group name")
 	}
 	switch {
-	case l == nil && h.remote == nil:
+	case l == nil && h.remote == nil, l != nil && l.visitor:
 		return nil
 	case l == nil:
 		e := &envelope{kind: envelopeLeave, group: group}
