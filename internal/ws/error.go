@@ -7,6 +7,7 @@ const (
 	codeProtocol = 1002
 	codeNone     = 1005
 	codeNotUTF8  = 1007
+	codeTooBig   = 1009
 )
 
 // CloseError is what [Conn.Read] returns when the peer has sent a valid close frame.
@@ -25,7 +26,7 @@ func (e *CloseError) Error() string {
 
 // ProtocolError is what [Conn.Read] returns when the peer has broken the protocol.
 type ProtocolError struct {
-	Code int    // the code to close with: 1002, or 1007 for a text message that is no UTF-8
+	Code int    // the code to close with: 1002, 1007 for a text message that is no UTF-8, 1009 for one that is too long
 	Text string // what came and what was wanted, for logs
 }
 

@@ -15,6 +15,7 @@ const (
 	evPing               // a whole ping
 	evPong               // a whole pong
 	evClose              // a whole, valid close frame
+	evEnd                // the end of a data message; only with borders
 )
 
 // parser takes the frames of a client apart. Its state is a header, a few counters and at
@@ -30,6 +31,7 @@ type parser struct {
 	key    uint32    // mask, rotated so that the next payload byte takes its lowest byte
 	left   uint64    // payload bytes still to come
 	text   utf8Check // clean between two messages
+	border bool      // ends of messages are told
 	ctl    []byte    // the part of a control payload that has come so far, nil between
 	err    *ProtocolError
 }
@@ -52,7 +54,9 @@ func (d *parser) next(p []byte) (ev event, data, rest []byte, err error) {
 			return ev, data, p, nil
 		}
 		if d.left == 0 {
-			d.endFrame()
+			if d.endFrame(); d.border && d.fin && d.err == nil {
+				return evEnd, nil, p, nil
+			}
 			continue
 		}
 		if len(p) == 0 {

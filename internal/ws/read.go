@@ -35,6 +35,44 @@ const (
 // failed write ended the connection; and otherwise the error of the socket: [io.EOF] when
 // the peer ended TCP without a close frame.
 func (c *Conn) Read(onData func(p []byte) error) error {
+	return c.readWith(func() error { return c.readLoop(onData) })
+}
+
+// ReadMessages is [Conn.Read] for protocols whose messages are those of the WebSocket: onMessage gets each data message whole
+// and owns it. A message of more than max bytes ends the reading with a [*ProtocolError] of code 1009 as soon
+// as it has grown too long; 0 is no limit. Only one of the two may be called.
+func (c *Conn) ReadMessages(max int, onMessage func(op Opcode, message []byte) error) error {
+	return c.readWith(func() error {
+		c.parse.border = true
+		m := messages{c: c, max: max, on: onMessage}
+		return c.readLoop(m.data)
+	})
+}
+
+// messages puts the pieces of data messages together.
+type messages struct {
+	c    *Conn
+	max  int
+	on   func(op Opcode, message []byte) error
+	part []byte
+}
+
+// data takes a piece of a message; nil is its end.
+func (m *messages) data(p []byte) error {
+	if p == nil {
+		whole := m.part
+		m.part = nil
+		return m.on(m.c.parse.op, whole)
+	}
+	if m.max > 0 && len(m.part)+len(p) > m.max {
+		return &ProtocolError{Code: codeTooBig, Text: fmt.Sprintf("message of more than %d bytes", m.max)}
+	}
+	m.part = append(m.part, p...)
+	return nil
+}
+
+// readWith makes its caller the one reader of the connection.
+func (c *Conn) readWith(loop func() error) error {
 	c.mu.Lock()
 	if c.reading != unread {
 		over := c.sent || c.killed.Load()
@@ -46,7 +84,7 @@ func (c *Conn) Read(onData func(p []byte) error) error {
 	}
 	c.reading = byOwner
 	c.mu.Unlock()
-	err := c.readLoop(onData)
+	err := loop()
 	c.readEnded()
 	return err
 }
@@ -102,6 +140,10 @@ func (c *Conn) digest(p []byte, onData func(p []byte) error) error {
 		case evData:
 			if onData != nil && failed == nil {
 				failed = onData(data)
+			}
+		case evEnd:
+			if onData != nil && failed == nil {
+				failed = onData(nil)
 			}
 		case evPing:
 			c.answerPing(data)
