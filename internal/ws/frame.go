@@ -37,8 +37,14 @@ const (
 // dst and returns the result. It is safe for concurrent use on different dst and keeps
 // neither slice. The payload of a control frame must not exceed 125 bytes.
 func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
+	return append(AppendHeader(dst, op, len(payload)), payload...)
+}
+
+// AppendHeader appends the header of a complete unmasked frame of opcode op with n bytes of
+// payload, which the caller appends.
+func AppendHeader(dst []byte, op Opcode, n int) []byte {
 	dst = append(dst, bitFin|byte(op))
-	switch n := len(payload); {
+	switch {
 	case n <= maxControl:
 		dst = append(dst, byte(n))
 	case n <= 0xFFFF:
@@ -48,7 +54,7 @@ func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
 		dst = append(dst, 127)
 		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
 	}
-	return append(dst, payload...)
+	return dst
 }
 
 // AppendClose appends a close frame to dst and returns the result. A reason longer than
