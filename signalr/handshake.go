@@ -4,7 +4,11 @@ import (
 	"errors"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
+
+// handshakeCodec is for the handshake. It holds no struct, so the naming does not matter.
+var handshakeCodec = jsonvalue.New(hubbub.CamelCase)
 
 // handshakeRequest is the first record of a client. It is JSON whatever the protocol (HubProtocol.md, "Overview").
 type handshakeRequest struct {
@@ -18,22 +22,23 @@ type handshakeRequest struct {
 func parseHandshake(record []byte) (handshakeRequest, error) {
 	var h handshakeRequest
 	hasProtocol, hasVersion := false, false
-	err := handshakeMembers(record, func(s *jsonScanner, name []byte) (err error) {
+	err := handshakeMembers(record, func(s *jsonvalue.Scanner, name []byte) (err error) {
 		switch string(name) {
 		case "protocol":
 			hasProtocol = true
-			h.Protocol, err = s.wireString("protocol")
+			h.Protocol, err = wireString(s, "protocol")
 		case "version":
-			if s.peek() == 'n' {
+			var null bool
+			if null, err = s.Null(); null {
 				hasVersion = false
-				return s.word("null")
+				return err
 			}
 			hasVersion = true
 			var n int64
-			n, err = s.wireInt("version", 32)
+			n, err = wireInt(s, "version", 32)
 			h.Version = int(n)
 		default:
-			err = s.skip()
+			err = s.Skip()
 		}
 		return err
 	})
@@ -49,20 +54,21 @@ func parseHandshake(record []byte) (handshakeRequest, error) {
 }
 
 // handshakeMembers calls member for each member of the record, to read its value.
-func handshakeMembers(record []byte, member func(s *jsonScanner, name []byte) error) error {
-	s := &jsonScanner{b: record}
+func handshakeMembers(record []byte, member func(s *jsonvalue.Scanner, name []byte) error) error {
+	scanner := handshakeCodec.Scan(record)
+	s := &scanner
 	err := openObject(s)
 	for first := true; err == nil; first = false {
 		var ok bool
-		if ok, err = s.more(first, '}'); err != nil || !ok {
+		if ok, err = s.More(first, '}'); err != nil || !ok {
 			break
 		}
 		var name []byte
-		if name, err = s.name(); err == nil {
+		if name, err = s.Name(); err == nil {
 			err = member(s, name)
 		}
 	}
-	if errors.Is(err, errSyntax) || errors.Is(err, errDepth) {
+	if errors.Is(err, jsonvalue.ErrSyntax) || errors.Is(err, jsonvalue.ErrDepth) {
 		return hubbub.Classify("JsonReaderException", err, "The handshake is not valid JSON.")
 	}
 	if err != nil {
@@ -75,7 +81,7 @@ func handshakeMembers(record []byte, member func(s *jsonScanner, name []byte) er
 func appendHandshake(dst []byte, errText string) []byte {
 	dst = append(dst, '{')
 	if errText != "" {
-		dst = appendString(append(dst, `"error":`...), errText)
+		dst = handshakeCodec.AppendString(append(dst, `"error":`...), errText)
 	}
 	return append(dst, '}', recordSeparator)
 }

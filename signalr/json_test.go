@@ -1,13 +1,11 @@
 package signalr
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hubbub-go/hubbub"
 )
@@ -343,82 +341,6 @@ func TestJSONNext(t *testing.T) {
 		}
 		if n > 0 && string(record) != c.buf[:n-1] {
 			t.Errorf("%s: record of %d bytes, want %d", c.name, len(record), n-1)
-		}
-	}
-}
-
-func TestJSONStrings(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"\"\\/<>&'+`=":                   `"\"\\/<>&'+` + "`" + `="`,
-		"tab\tnl\nr\rb\bf\f\x00\x1e\x7f": `"tab\tnl\nr\rb\bf\f\u0000\u001E\u007F"`,
-		"\u0080\u009f":                   `"\u0080\u009F"`,
-		"\u00a0\u3000\u2003":             `"\u00A0\u3000\u2003"`,
-		"\u2028\u2029\ufeff\ue000\u0378": `"\u2028\u2029\uFEFF\uE000\u0378"`,
-		"é€ťя字\u200d\u00ad":              "\"é€ťя字\u200d\u00ad\"",
-		"🎉😀":                             `"\uD83C\uDF89\uD83D\uDE00"`,
-		"\u0897\u2427\ua7dc":             "\"\u0897\u2427\ua7dc\"",
-		"\ufffd":                         "\"\ufffd\"",
-		"a\xffb\xc3":                     `"a\uFFFDb\uFFFD"`,
-	} {
-		if got := string(appendString(nil, in)); got != want {
-			t.Errorf("write %q: %s, want %s", in, got, want)
-		}
-	}
-}
-
-func TestJSONDecodeErrors(t *testing.T) {
-	t.Parallel()
-	type list struct{ Items []inner }
-	for _, c := range []struct {
-		raw  string
-		into any
-		want string
-	}{
-		{`"x"`, new(int), "The JSON value could not be converted to System.Int32. Path: $ | LineNumber: 0 | BytePositionInLine: 3."},
-		{`1.0`, new(int32), "The JSON value could not be converted to System.Int32. Path: $ | LineNumber: 0 | BytePositionInLine: 3."},
-		{`null`, new(int64), "The JSON value could not be converted to System.Int64. Path: $ | LineNumber: 0 | BytePositionInLine: 4."},
-		{`1`, new(string), "The JSON value could not be converted to System.String. Path: $ | LineNumber: 0 | BytePositionInLine: 1."},
-		{`[true]`, new(bool), "The JSON value could not be converted to System.Boolean. Path: $ | LineNumber: 0 | BytePositionInLine: 1."},
-		{`"1.5"`, new(float64), "The JSON value could not be converted to System.Double. Path: $ | LineNumber: 0 | BytePositionInLine: 5."},
-		{`"Utc 2024-01-02T03:04:05.0000000Z"`, new(time.Time), "The JSON value could not be converted to System.DateTime. Path: $ | LineNumber: 0 | BytePositionInLine: 34."},
-		{`5`, new([]byte), "The JSON value could not be converted to System.Byte[]. Path: $ | LineNumber: 0 | BytePositionInLine: 1."},
-		{`""`, new(uuid), "The JSON value could not be converted to System.Guid. Path: $ | LineNumber: 0 | BytePositionInLine: 2."},
-		{`[]`, new(inner), "The JSON value could not be converted to inner. Path: $ | LineNumber: 0 | BytePositionInLine: 1."},
-		{`[1,"2"]`, new([]int), "The JSON value could not be converted to System.Int32. Path: $[1] | LineNumber: 0 | BytePositionInLine: 6."},
-		{"{\"items\":[\n {\"number\":null}]}", new(list), "The JSON value could not be converted to System.Int32. Path: $.items[0].number | LineNumber: 1 | BytePositionInLine: 15."},
-		{`{"a b":256}`, new(map[string]uint8), "The JSON value could not be converted to System.Byte. Path: $['a b'] | LineNumber: 0 | BytePositionInLine: 10."},
-		{`5`, new(map[string]int), "The JSON value could not be converted to System.Collections.Generic.Dictionary`2[System.String,System.Int32]. Path: $ | LineNumber: 0 | BytePositionInLine: 1."},
-		{`1 2`, new(int), "The JSON value could not be read: not valid JSON. Path: $ | LineNumber: 0 | BytePositionInLine: 2."},
-		{`[1,]`, new([]int), "The JSON value could not be read: not valid JSON: trailing comma. Path: $ | LineNumber: 0 | BytePositionInLine: 3."},
-		{strings.Repeat("[", 65) + strings.Repeat("]", 65), new(any), "The JSON value could not be read: JSON nests deeper than 64. Path: $ | LineNumber: 0 | BytePositionInLine: 64."},
-	} {
-		err := newJSON(hubbub.CamelCase).Decode([]byte(c.raw), c.into)
-		if got := classAndText(err); got != "JsonException: "+c.want {
-			t.Errorf("decode %s into %T:\n%s\nwant\n%s", c.raw, c.into, got, c.want)
-		}
-	}
-	for _, into := range []any{nil, 5, (*inner)(nil)} {
-		if err := newJSON(hubbub.CamelCase).Decode([]byte("1"), into); err == nil {
-			t.Errorf("decode into %#v: no error", into)
-		}
-	}
-}
-
-func TestTypeNames(t *testing.T) {
-	t.Parallel()
-	namer := newJSON(hubbub.CamelCase).(interface{ TypeName(v any) string })
-	for _, c := range []struct {
-		v    any
-		want string
-	}{
-		{new(int), "Int32"}, {int32(1), "Int32"}, {new(int64), "Int64"}, {new(uint8), "Byte"}, {new(float32), "Single"},
-		{new(*string), "String"}, {new(bool), "Boolean"}, {new([]byte), "Byte[]"}, {new([]*int), "Int32[]"}, {new(time.Time), "DateTime"},
-		{new(time.Duration), "TimeSpan"}, {new(uuid), "Guid"}, {new(any), "Object"}, {new(inner), "inner"}, {new(color), "color"},
-		{new(map[string]int), "Dictionary`2"}, {new(json.RawMessage), "JsonElement"}, {nil, "Object"},
-	} {
-		if got := namer.TypeName(c.v); got != c.want {
-			t.Errorf("type name of %T: %s, want %s", c.v, got, c.want)
 		}
 	}
 }

@@ -1,19 +1,19 @@
 package signalr
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 // jsonEnvelope collects the members of a message while they come by. They come in any order, and the last of a name wins, so
 // what they mean together is decided at the end.
 type jsonEnvelope struct {
 	p *jsonProtocol
-	s jsonScanner
+	s jsonvalue.Scanner
 
 	typ        int64
 	id, target string
@@ -29,19 +29,19 @@ type jsonEnvelope struct {
 }
 
 func (p *jsonProtocol) parse(record []byte) (hubbub.Message, error) {
-	e := jsonEnvelope{p: p, s: jsonScanner{b: record}}
+	e := jsonEnvelope{p: p, s: p.Scan(record)}
 	if err := openObject(&e.s); err != nil {
 		return nil, rejection(err)
 	}
 	for first := true; ; first = false {
-		ok, err := e.s.more(first, '}')
+		ok, err := e.s.More(first, '}')
 		if err != nil {
 			return nil, rejection(err)
 		}
 		if !ok {
 			return e.message()
 		}
-		name, err := e.s.name()
+		name, err := e.s.Name()
 		if err == nil {
 			err = e.member(name)
 		}
@@ -52,15 +52,15 @@ func (p *jsonProtocol) parse(record []byte) (hubbub.Message, error) {
 }
 
 // openObject steps into the object that a record must be.
-func openObject(s *jsonScanner) error {
+func openObject(s *jsonvalue.Scanner) error {
 	var kind string
-	switch s.peek() {
+	switch s.Peek() {
 	case '{':
-		return s.enter()
+		return s.Enter()
 	case '[':
 		kind = "Array"
 	default:
-		c, _, err := s.scalar()
+		c, _, err := s.Scalar()
 		if err != nil {
 			return err
 		}
@@ -92,11 +92,11 @@ func tokenName(c byte) string {
 // rejection is the error that ends the connection: syntax errors all read the same there.
 func rejection(err error) error {
 	switch {
-	case errors.Is(err, errSyntax), errors.Is(err, errDepth):
+	case errors.Is(err, jsonvalue.ErrSyntax), errors.Is(err, jsonvalue.ErrDepth):
 		return hubbub.Classify("InvalidDataException", err, "Error reading JSON.")
-	case errors.Is(err, errUTF8):
+	case errors.Is(err, jsonvalue.ErrUTF8):
 		return hubbub.Classify("InvalidOperationException", err, "Cannot transcode invalid UTF-8 JSON text to UTF-16 string.")
-	case errors.Is(err, errSurrogate):
+	case errors.Is(err, jsonvalue.ErrSurrogate):
 		return hubbub.Classify("InvalidOperationException", err, "Cannot read incomplete UTF-16 JSON text as string with missing low surrogate.")
 	}
 	return err
@@ -111,12 +111,12 @@ func (e *jsonEnvelope) member(name []byte) (err error) {
 	switch string(name) {
 	case "type":
 		e.hasType = true
-		e.typ, err = e.s.wireInt("type", 32)
+		e.typ, err = wireInt(&e.s, "type", 32)
 	case "invocationId":
-		e.id, err = e.s.wireString("invocationId")
+		e.id, err = wireString(&e.s, "invocationId")
 	case "target":
 		e.hasTarget = true
-		e.target, err = e.s.wireString("target")
+		e.target, err = wireString(&e.s, "target")
 	case "arguments":
 		e.hasArgs = true
 		err = e.arguments()
@@ -125,68 +125,58 @@ func (e *jsonEnvelope) member(name []byte) (err error) {
 	case "headers":
 		err = e.headers()
 	case "item":
-		e.item, err = e.s.rawValue()
+		e.item, err = e.s.RawValue()
 	case "result":
-		e.result, err = e.s.rawValue()
+		e.result, err = e.s.RawValue()
 	case "error":
 		e.hasError = true
-		e.errText, err = e.s.wireString("error")
+		e.errText, err = wireString(&e.s, "error")
 	case "allowReconnect":
 		var kind byte
-		if kind, err = e.s.wireToken(); err == nil && kind != 't' && kind != 'f' {
+		if kind, _, err = wireToken(&e.s); err == nil && kind != 't' && kind != 'f' {
 			return invalidData("Expected 'allowReconnect' to be true or false.")
 		}
 		e.reconnect = kind == 't'
 	case "sequenceId":
 		e.hasSequence = true
-		e.sequence, err = e.s.wireInt("sequenceId", 64)
+		e.sequence, err = wireInt(&e.s, "sequenceId", 64)
 	default:
-		err = e.s.skip()
+		err = e.s.Skip()
 	}
 	return err
 }
 
-// wireToken steps over a scalar and returns its kind. Of an array or an object it only tells the kind.
-func (s *jsonScanner) wireToken() (byte, error) {
-	if c := s.peek(); c == '[' || c == '{' {
-		return c, nil
+// wireToken steps over a scalar and returns its kind and its bytes. Of an array or an object it only tells the kind.
+func wireToken(s *jsonvalue.Scanner) (kind byte, raw []byte, err error) {
+	if c := s.Peek(); c == '[' || c == '{' {
+		return c, nil, nil
 	}
-	kind, _, err := s.scalar()
-	return kind, err
+	return s.Scalar()
 }
 
-func (s *jsonScanner) wireString(name string) (string, error) {
-	if s.peek() == '"' {
-		return s.text()
+func wireString(s *jsonvalue.Scanner, name string) (string, error) {
+	if s.Peek() == '"' {
+		return s.Text()
 	}
-	if _, err := s.wireToken(); err != nil {
+	if _, _, err := wireToken(s); err != nil {
 		return "", err
 	}
 	return "", invalidData("Expected '%s' to be of type String.", name)
 }
 
-func (s *jsonScanner) wireInt(name string, bits int) (int64, error) {
-	s.peek()
-	start := s.i
-	kind, err := s.wireToken()
+func wireInt(s *jsonvalue.Scanner, name string, bits int) (int64, error) {
+	kind, raw, err := wireToken(s)
 	if err != nil {
 		return 0, err
 	}
 	if kind != '0' {
 		return 0, invalidData("Expected '%s' to be of type Number.", name)
 	}
-	n, err := parseInt(s.b[start:s.i], bits)
+	n, err := jsonvalue.ParseInt(raw, bits)
 	if err != nil {
 		return 0, hubbub.Classify("FormatException", err, "Either the JSON value is not in a supported format, or is out of bounds for an Int"+strconv.Itoa(bits)+".")
 	}
 	return n, nil
-}
-
-func (s *jsonScanner) rawValue() ([]byte, error) {
-	s.peek()
-	start := s.i
-	err := s.skip()
-	return s.b[start:s.i:s.i], err
 }
 
 func (e *jsonEnvelope) invocation() *hubbub.Invocation {
@@ -199,32 +189,32 @@ func (e *jsonEnvelope) invocation() *hubbub.Invocation {
 // arguments cuts the arguments apart. They stay as they are until a method's types are known.
 func (e *jsonEnvelope) arguments() error {
 	s := &e.s
-	if s.peek() != '[' {
-		if _, err := s.wireToken(); err != nil {
+	if s.Peek() != '[' {
+		if _, _, err := wireToken(s); err != nil {
 			return err
 		}
 		return invalidData("Expected 'arguments' to be of type Array.")
 	}
-	if err := s.enter(); err != nil {
+	if err := s.Enter(); err != nil {
 		return err
 	}
 	raw := e.invocation().ArgSpace()
 	for first := true; ; first = false {
-		ok, err := s.more(first, ']')
+		ok, err := s.More(first, ']')
 		switch {
-		case err == errTrailing:
-			line, at := position(s.b, s.i)
+		case err == jsonvalue.ErrTrailing:
+			line, at := s.Position()
 			e.args = hubbub.BadArgs(hubbub.Classify("JsonReaderException", err, fmt.Sprintf("The JSON array contains a trailing comma "+
 				"at the end which is not supported in this mode. Change the reader options. LineNumber: %d | BytePositionInLine: %d.", line, at)))
-			s.leave()
+			s.Leave()
 			return nil
 		case err != nil:
 			return err
 		case !ok:
-			e.args = hubbub.RawArgs(raw, e.p)
+			e.args = hubbub.RawArgs(raw, e.p.Codec)
 			return nil
 		}
-		arg, err := s.rawValue()
+		arg, err := s.RawValue()
 		if err != nil {
 			return err
 		}
@@ -232,25 +222,20 @@ func (e *jsonEnvelope) arguments() error {
 	}
 }
 
-// position tells the line of b[i], from 0, and the place in that line.
-func position(b []byte, i int) (line, at int) {
-	return bytes.Count(b[:i], []byte{'\n'}), i - 1 - bytes.LastIndexByte(b[:i], '\n')
-}
-
 func (e *jsonEnvelope) streamIDs() error {
 	s := &e.s
-	if s.peek() != '[' {
-		if _, err := s.wireToken(); err != nil {
+	if s.Peek() != '[' {
+		if _, _, err := wireToken(s); err != nil {
 			return err
 		}
 		return invalidData("Expected 'streamIds' to be of type Array.")
 	}
-	if err := s.enter(); err != nil {
+	if err := s.Enter(); err != nil {
 		return err
 	}
 	var ids []string
 	for first := true; ; first = false {
-		ok, err := s.more(first, ']')
+		ok, err := s.More(first, ']')
 		if err != nil {
 			return err
 		}
@@ -258,8 +243,8 @@ func (e *jsonEnvelope) streamIDs() error {
 			e.invocation().StreamIDs = ids
 			return nil
 		}
-		if s.peek() != '"' {
-			kind, err := s.wireToken()
+		if s.Peek() != '"' {
+			kind, _, err := wireToken(s)
 			if err != nil {
 				return err
 			}
@@ -268,7 +253,7 @@ func (e *jsonEnvelope) streamIDs() error {
 			}
 			return hubbub.Classify("InvalidOperationException", nil, "Cannot get the value of a token type '"+tokenName(kind)+"' as a string.")
 		}
-		id, err := s.text()
+		id, err := s.Text()
 		if err != nil {
 			return err
 		}
@@ -278,18 +263,18 @@ func (e *jsonEnvelope) streamIDs() error {
 
 func (e *jsonEnvelope) headers() error {
 	s := &e.s
-	if s.peek() != '{' {
-		if _, err := s.wireToken(); err != nil {
+	if s.Peek() != '{' {
+		if _, _, err := wireToken(s); err != nil {
 			return err
 		}
 		return invalidData("Expected 'headers' to be of type StartObject.")
 	}
-	if err := s.enter(); err != nil {
+	if err := s.Enter(); err != nil {
 		return err
 	}
 	var headers map[string]string
 	for first := true; ; first = false {
-		ok, err := s.more(first, '}')
+		ok, err := s.More(first, '}')
 		if err != nil {
 			return err
 		}
@@ -297,17 +282,17 @@ func (e *jsonEnvelope) headers() error {
 			e.invocation().Headers = headers
 			return nil
 		}
-		name, err := s.name()
+		name, err := s.Name()
 		if err != nil {
 			return err
 		}
-		if s.peek() != '"' {
-			if _, err := s.wireToken(); err != nil {
+		if s.Peek() != '"' {
+			if _, _, err := wireToken(s); err != nil {
 				return err
 			}
 			return invalidData("Expected header '%s' to be of type String.", name)
 		}
-		value, err := s.text()
+		value, err := s.Text()
 		if err != nil {
 			return err
 		}
@@ -351,7 +336,7 @@ func (e *jsonEnvelope) message() (hubbub.Message, error) {
 		if e.item == nil {
 			return nil, missing("item")
 		}
-		return &hubbub.StreamItem{InvocationID: e.id, Item: hubbub.RawValue(e.item, e.p)}, nil
+		return &hubbub.StreamItem{InvocationID: e.id, Item: hubbub.RawValue(e.item, e.p.Codec)}, nil
 	case hubbub.TypeCancelInvocation:
 		return &hubbub.CancelInvocation{InvocationID: e.id}, nil
 	}
@@ -360,7 +345,7 @@ func (e *jsonEnvelope) message() (hubbub.Message, error) {
 	}
 	m := &hubbub.Completion{InvocationID: e.id, Error: e.errText}
 	if e.result != nil {
-		m.HasResult, m.Result = true, hubbub.RawValue(e.result, e.p)
+		m.HasResult, m.Result = true, hubbub.RawValue(e.result, e.p.Codec)
 	}
 	return m, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 // The kinds of a completion (HubProtocol.md, "Completion Message Encoding").
@@ -45,7 +46,7 @@ func (msgpackProtocol) Name() string { return "messagepack" }
 func (msgpackProtocol) binary() bool { return true }
 
 // TypeName is the name that .NET has for the type of v, or for the type v points to, such as Int32.
-func (msgpackProtocol) TypeName(v any) string { return typeName(reflect.TypeOf(v)) }
+func (msgpackProtocol) TypeName(v any) string { return jsonvalue.TypeName(reflect.TypeOf(v)) }
 
 // next reads the length before a record: seven bits a byte, the lowest first, at most five bytes and 31 bits.
 func (msgpackProtocol) next(buf []byte, max int) (record []byte, n int, err error) {
@@ -175,8 +176,8 @@ func (p msgpackProtocol) appendValue(dst []byte, x hubbub.Value) ([]byte, error)
 		return p.appendAny(dst, x.Any())
 	case msgpackProtocol:
 		return append(dst, raw...), nil
-	case exactDecoder:
-		v, err := dec.decodeExact(raw)
+	case jsonvalue.ExactDecoder:
+		v, err := dec.DecodeExact(raw)
 		if err != nil {
 			return dst, err
 		}

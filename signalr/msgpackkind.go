@@ -6,6 +6,8 @@ import (
 	"reflect"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 var errTwice = errors.New("map key comes twice")
@@ -79,7 +81,7 @@ func (p *packPlan) readInterface(b []byte, v reflect.Value, depth int) ([]byte, 
 
 func (p *packPlan) pointerReader() packRead {
 	elem := packPlanOf(p.t.Elem())
-	if noPointer(elem.t).Kind() == reflect.Pointer {
+	if jsonvalue.NoPointer(elem.t).Kind() == reflect.Pointer {
 		return packUnreadable(p.t)
 	}
 	return func(b []byte, v reflect.Value, depth int) ([]byte, error) {
@@ -199,15 +201,15 @@ func (p *packPlan) structReader() packRead {
 	fields, asArray := p.fields()
 	places := make(map[string]int, len(fields))
 	for i, f := range fields {
-		places[f.name] = i
+		places[f.Name] = i
 	}
 	read := func(b []byte, v reflect.Value, i, depth int) ([]byte, error) {
 		if i >= 0 && i < len(fields) {
-			if member, ok := fields[i].of(v); ok {
+			if member, ok := fields[i].Of(v); ok {
 				member.SetZero()
 				rest, err := fields[i].plan.read(b, member, depth)
 				if err != nil {
-					return b, fmt.Errorf("%s: %w", fields[i].name, err)
+					return b, fmt.Errorf("%s: %w", fields[i].Name, err)
 				}
 				return rest, nil
 			}

@@ -1,10 +1,16 @@
 package signalr
 
 import (
+	"encoding"
+	"encoding/json"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 // packMarshaler and packUnmarshaler are the methods of types that bring whole values of MessagePack.
@@ -14,6 +20,14 @@ type (
 )
 
 var (
+	timeType     = reflect.TypeFor[time.Time]()
+	durationType = reflect.TypeFor[time.Duration]()
+	rawJSONType  = reflect.TypeFor[json.RawMessage]()
+	numberType   = reflect.TypeFor[json.Number]()
+	valueType    = reflect.TypeFor[hubbub.Value]()
+	textOut      = reflect.TypeFor[encoding.TextMarshaler]()
+	textIn       = reflect.TypeFor[encoding.TextUnmarshaler]()
+
 	msgpOut = reflect.TypeFor[msgp.Marshaler]()
 	msgpIn  = reflect.TypeFor[msgp.Unmarshaler]()
 	packOut = reflect.TypeFor[packMarshaler]()
@@ -67,7 +81,7 @@ func packDeeper(depth int) (int, error) {
 
 // packField is a member with the plan of its type and the bytes of its name.
 type packField struct {
-	field
+	jsonvalue.Field
 	plan  *packPlan
 	bytes []byte
 }
@@ -75,11 +89,11 @@ type packField struct {
 // fields lists the members of a struct, those of embedded structs first. asArray is true for a struct with a field
 // that is not exported and tagged `msgpack:",as_array"`.
 func (p *packPlan) fields() (fields []packField, asArray bool) {
-	plain := fieldsOf(p.t, "msgpack", asDeclared)
-	byDepth(plain, true)
+	plain := jsonvalue.FieldsOf(p.t, "msgpack", nil)
+	jsonvalue.ByDepth(plain, true)
 	fields = make([]packField, len(plain))
 	for i, f := range plain {
-		fields[i] = packField{field: f, plan: packPlanOf(f.typ), bytes: appendText(nil, f.name)}
+		fields[i] = packField{Field: f, plan: packPlanOf(f.Type), bytes: appendText(nil, f.Name)}
 	}
 	for i := range p.t.NumField() {
 		f := p.t.Field(i)

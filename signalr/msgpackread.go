@@ -13,6 +13,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 // Decode reads one value. The text of an error is that of ASP.NET Core.
@@ -56,8 +57,8 @@ func (p msgpackProtocol) decode(raw []byte, v any) (rest []byte, err error) {
 	return rest, err
 }
 
-// decodeExact reads a value without a type, a float of 32 bits as such.
-func (p msgpackProtocol) decodeExact(raw []byte) (any, error) {
+// DecodeExact reads a value without a type, a float of 32 bits as such.
+func (p msgpackProtocol) DecodeExact(raw []byte) (any, error) {
 	v, rest, err := readAny(raw, 0, true)
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%d bytes behind the value", len(rest))
@@ -335,7 +336,7 @@ func readJSONText(b []byte, v reflect.Value, depth int) ([]byte, error) {
 			return b, errors.New("value is not a number")
 		}
 	}
-	raw, err := (&jsonProtocol{}).appendAny(nil, x)
+	raw, err := jsonvalue.New(hubbub.AsDeclared).Append(nil, x)
 	if err != nil {
 		return b, err
 	}
@@ -345,9 +346,9 @@ func readJSONText(b []byte, v reflect.Value, depth int) ([]byte, error) {
 
 // readPackText reads a type that knows its text.
 func readPackText(t reflect.Type) packRead {
-	uuid := isUUID(t)
+	uuid := jsonvalue.IsUUID(t)
 	return func(b []byte, v reflect.Value, _ int) ([]byte, error) {
-		if isPackNil(b) && nullable(t) {
+		if isPackNil(b) && jsonvalue.Nullable(t) {
 			v.SetZero()
 			return b[1:], nil
 		}
@@ -355,8 +356,8 @@ func readPackText(t reflect.Type) packRead {
 		if err != nil {
 			return b, err
 		}
-		if uuid && len(raw) != uuidLen {
-			return b, fmt.Errorf("text of %d bytes, want the %d of a UUID", len(raw), uuidLen)
+		if uuid && len(raw) != jsonvalue.UUIDLen {
+			return b, fmt.Errorf("text of %d bytes, want the %d of a UUID", len(raw), jsonvalue.UUIDLen)
 		}
 		return rest, v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(raw)
 	}

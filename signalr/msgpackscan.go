@@ -36,6 +36,7 @@ var (
 	errShort = errors.New("bytes end inside a value")
 	errCode  = errors.New("code c1 is no MessagePack")
 	errNest  = errors.New("MessagePack nests deeper than 500")
+	errRange = errors.New("number is out of range")
 )
 
 // codeNames are the names of the codes from c0 to df.

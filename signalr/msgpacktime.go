@@ -9,6 +9,9 @@ import (
 // timestampExt is the extension type of a time (MessagePack specification, "Timestamp extension type").
 const timestampExt = -1
 
+// tick is the unit of a time span of .NET.
+const tick = 100 * time.Nanosecond
+
 // appendTimestamp writes a time in the shortest of the three timestamps that holds it. Its zone is lost.
 func appendTimestamp(dst []byte, t time.Time) []byte {
 	seconds, nano := t.Unix(), uint64(t.Nanosecond())

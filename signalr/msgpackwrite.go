@@ -14,6 +14,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 // appendText writes a text. Bytes that are no UTF-8 become U+FFFD.
@@ -129,7 +130,7 @@ func writeRawJSON(dst []byte, v reflect.Value, _ int) ([]byte, error) {
 	} else if raw = v.Bytes(); raw == nil {
 		return msgp.AppendNil(dst), nil
 	}
-	x, err := (*jsonProtocol)(nil).decodeExact(raw)
+	x, err := jsonvalue.New(hubbub.AsDeclared).DecodeExact(raw)
 	if err != nil {
 		return dst, fmt.Errorf("raw JSON of %d bytes: %w", len(raw), err)
 	}
@@ -155,7 +156,7 @@ func whole(dst, out []byte, t reflect.Type, err error) ([]byte, error) {
 }
 
 func writeMsgp(dst []byte, v reflect.Value, _ int) ([]byte, error) {
-	if isNil(v) {
+	if jsonvalue.IsNil(v) {
 		return msgp.AppendNil(dst), nil
 	}
 	out, err := v.Interface().(msgp.Marshaler).MarshalMsg(dst)
@@ -163,7 +164,7 @@ func writeMsgp(dst []byte, v reflect.Value, _ int) ([]byte, error) {
 }
 
 func writePack(dst []byte, v reflect.Value, _ int) ([]byte, error) {
-	if isNil(v) {
+	if jsonvalue.IsNil(v) {
 		return msgp.AppendNil(dst), nil
 	}
 	raw, err := v.Interface().(packMarshaler).MarshalMsgpack()
@@ -171,7 +172,7 @@ func writePack(dst []byte, v reflect.Value, _ int) ([]byte, error) {
 }
 
 func writePackText(dst []byte, v reflect.Value, _ int) ([]byte, error) {
-	if isNil(v) {
+	if jsonvalue.IsNil(v) {
 		return msgp.AppendNil(dst), nil
 	}
 	text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
@@ -227,7 +228,9 @@ func (p *packPlan) listWriter() packWrite {
 	elem := packPlanOf(p.t.Elem())
 	slice := p.t.Kind() == reflect.Slice
 	if elem.t.Kind() == reflect.Uint8 && elem.makesBytes() {
-		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return appendBin(dst, bytesOf(v)), nil }
+		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
+			return appendBin(dst, jsonvalue.BytesOf(v)), nil
+		}
 	}
 	return func(dst []byte, v reflect.Value, depth int) (_ []byte, err error) {
 		if slice && v.IsNil() {
@@ -294,7 +297,7 @@ func (p *packPlan) mapWriter() packWrite {
 
 func (p *packPlan) structWriter() packWrite {
 	fields, asArray := p.fields()
-	optional := slices.ContainsFunc(fields, func(f packField) bool { return f.omitEmpty || f.omitZero || len(f.index) > 1 })
+	optional := slices.ContainsFunc(fields, func(f packField) bool { return f.Optional() })
 	return func(dst []byte, v reflect.Value, depth int) (_ []byte, err error) {
 		if depth, err = packDeeper(depth); err != nil {
 			return dst, err
@@ -306,7 +309,7 @@ func (p *packPlan) structWriter() packWrite {
 			if optional {
 				n = 0
 				for i := range fields {
-					if member, ok := fields[i].in(v); ok && !fields[i].omitted(member) {
+					if member, ok := fields[i].In(v); ok && !fields[i].Omitted(member) {
 						n++
 					}
 				}
@@ -315,18 +318,18 @@ func (p *packPlan) structWriter() packWrite {
 		}
 		for i := range fields {
 			f := &fields[i]
-			member, ok := f.in(v)
+			member, ok := f.In(v)
 			switch {
 			case asArray && !ok:
 				dst = msgp.AppendNil(dst)
 				continue
-			case !asArray && (!ok || f.omitted(member)):
+			case !asArray && (!ok || f.Omitted(member)):
 				continue
 			case !asArray:
 				dst = append(dst, f.bytes...)
 			}
 			if dst, err = f.plan.write(dst, member, depth); err != nil {
-				return dst, fmt.Errorf("%s: %w", f.name, err)
+				return dst, fmt.Errorf("%s: %w", f.Name, err)
 			}
 		}
 		return dst, nil

@@ -1,4 +1,4 @@
-package signalr
+package jsonvalue
 
 import (
 	"cmp"
@@ -9,22 +9,22 @@ import (
 	"unicode/utf8"
 )
 
-// field is one member of a struct on the wire.
-type field struct {
-	name      string
+// Field is one member of a struct on the wire.
+type Field struct {
+	Name      string
+	Type      reflect.Type
 	index     []int
-	typ       reflect.Type
 	tagged    bool
 	omitEmpty bool // leave out when false, 0, "", nil or of no elements
 	omitZero  bool // leave out when zero, or when its IsZero method says so
 	inString  bool // a scalar is written inside a string
 }
 
-// fieldsOf lists the members of a struct: its exported fields and those of embedded structs that Go promotes. A tag with that
-// key gives the name and options as for encoding/json, rename gives the names of the others. Of two members with one name
-// the shallower counts, then the tagged one, then none.
-func fieldsOf(t reflect.Type, key string, rename func(string) string) []field {
-	var all []field
+// FieldsOf lists the members of a struct: its exported fields and those of embedded structs that Go promotes. A tag with that
+// key gives the name and options as for encoding/json, rename gives the names of the others, or else they stay as declared. Of
+// two members with one name the shallower counts, then the tagged one, then none.
+func FieldsOf(t reflect.Type, key string, rename func(string) string) []Field {
+	var all []Field
 	var closed [][]int // embedded structs that count as one member
 	for _, f := range reflect.VisibleFields(t) {
 		tag, _ := f.Tag.Lookup(key)
@@ -38,9 +38,12 @@ func fieldsOf(t reflect.Type, key string, rename func(string) string) []field {
 		if tag == "-" || f.Anonymous && name == "" && embeds(f.Type) || !f.IsExported() {
 			continue
 		}
-		m := field{name: name, index: f.Index, typ: f.Type, tagged: name != ""}
-		if name == "" {
-			m.name = rename(f.Name)
+		m := Field{Name: name, Type: f.Type, index: f.Index, tagged: name != ""}
+		switch {
+		case name == "" && rename != nil:
+			m.Name = rename(f.Name)
+		case name == "":
+			m.Name = f.Name
 		}
 		for option := range strings.SplitSeq(options, ",") {
 			m.omitEmpty = m.omitEmpty || option == "omitempty"
@@ -49,12 +52,12 @@ func fieldsOf(t reflect.Type, key string, rename func(string) string) []field {
 		}
 		all = append(all, m)
 	}
-	return slices.DeleteFunc(all, func(m field) bool { return !dominates(m, all) })
+	return slices.DeleteFunc(all, func(m Field) bool { return !dominates(m, all) })
 }
 
 // embeds reports whether the fields of an embedded t are members of the struct around it.
 func embeds(t reflect.Type) bool {
-	return noPointer(t).Kind() == reflect.Struct && noPointer(t) != timeType
+	return NoPointer(t).Kind() == reflect.Struct && NoPointer(t) != timeType
 }
 
 func isPrefix(prefix, index []int) bool {
@@ -62,9 +65,9 @@ func isPrefix(prefix, index []int) bool {
 }
 
 // dominates reports whether no other member takes the name of m from it.
-func dominates(m field, all []field) bool {
+func dominates(m Field, all []Field) bool {
 	for _, o := range all {
-		if o.name != m.name || slices.Equal(o.index, m.index) {
+		if o.Name != m.Name || slices.Equal(o.index, m.index) {
 			continue
 		}
 		if len(o.index) < len(m.index) || len(o.index) == len(m.index) && (o.tagged || !m.tagged) {
@@ -74,9 +77,9 @@ func dominates(m field, all []field) bool {
 	return true
 }
 
-// byDepth orders members by how deep they are embedded, and else as declared.
-func byDepth(fields []field, deepest bool) {
-	slices.SortStableFunc(fields, func(a, b field) int {
+// ByDepth orders members by how deep they are embedded, and else as declared.
+func ByDepth(fields []Field, deepest bool) {
+	slices.SortStableFunc(fields, func(a, b Field) int {
 		if deepest {
 			a, b = b, a
 		}
@@ -84,8 +87,8 @@ func byDepth(fields []field, deepest bool) {
 	})
 }
 
-// in returns the field of the struct v, for reading: false if it is behind a nil pointer.
-func (f *field) in(v reflect.Value) (reflect.Value, bool) {
+// In returns the field of the struct v, for reading: false if it is behind a nil pointer.
+func (f *Field) In(v reflect.Value) (reflect.Value, bool) {
 	for i, x := range f.index {
 		if i > 0 && v.Kind() == reflect.Pointer {
 			if v.IsNil() {
@@ -98,9 +101,9 @@ func (f *field) in(v reflect.Value) (reflect.Value, bool) {
 	return v, true
 }
 
-// of returns the field of the struct v, for writing: nil pointers on the way become structs. It reports false if one cannot
+// Of returns the field of the struct v, for writing: nil pointers on the way become structs. It reports false if one cannot
 // because its type is not exported.
-func (f *field) of(v reflect.Value) (reflect.Value, bool) {
+func (f *Field) Of(v reflect.Value) (reflect.Value, bool) {
 	for i, x := range f.index {
 		if i > 0 && v.Kind() == reflect.Pointer {
 			if v.IsNil() {
@@ -116,8 +119,11 @@ func (f *field) of(v reflect.Value) (reflect.Value, bool) {
 	return v, true
 }
 
-// omitted reports whether a member with that value is left out.
-func (f *field) omitted(v reflect.Value) bool {
+// Optional reports whether some structs have nothing to write for the member.
+func (f *Field) Optional() bool { return f.omitEmpty || f.omitZero || len(f.index) > 1 }
+
+// Omitted reports whether a member with that value is left out.
+func (f *Field) Omitted(v reflect.Value) bool {
 	if f.omitZero {
 		if z, ok := v.Interface().(interface{ IsZero() bool }); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
 			return z.IsZero()
@@ -150,13 +156,11 @@ func camelCase(name string) string {
 	return string(runes)
 }
 
-func asDeclared(name string) string { return name }
-
 // foldNames maps the names of members, in small letters, to their place; the first of two that differ by case only counts.
-func foldNames(fields []field) map[string]int {
+func foldNames(fields []Field) map[string]int {
 	places := make(map[string]int, len(fields))
 	for i, f := range fields {
-		if folded := strings.ToLower(f.name); !has(places, folded) {
+		if folded := strings.ToLower(f.Name); !has(places, folded) {
 			places[folded] = i
 		}
 	}

@@ -1,4 +1,4 @@
-package signalr
+package jsonvalue
 
 import (
 	"encoding"
@@ -27,18 +27,18 @@ var kindNames = map[reflect.Kind]string{
 	reflect.Float32: "Single", reflect.Float64: "Double", reflect.Interface: "Object",
 }
 
-// typeName is the short .NET name of a Go type, such as Int32. Pointers count as what they point to.
-func typeName(t reflect.Type) string {
+// TypeName is the short .NET name of a Go type, such as Int32. Pointers count as what they point to.
+func TypeName(t reflect.Type) string {
 	_, name := netName(t)
 	return name
 }
 
-// fullTypeName is the .NET name with its namespace. Types of the program have none.
-func fullTypeName(t reflect.Type) string {
+// fullName is the .NET name with its namespace. Types of the program have none.
+func fullName(t reflect.Type) string {
 	space, name := netName(t)
 	if name == dictionary {
-		t = noPointer(t)
-		name += "[" + fullTypeName(t.Key()) + "," + fullTypeName(t.Elem()) + "]"
+		t = NoPointer(t)
+		name += "[" + fullName(t.Key()) + "," + fullName(t.Elem()) + "]"
 	}
 	return space + name
 }
@@ -46,7 +46,7 @@ func fullTypeName(t reflect.Type) string {
 const dictionary = "Dictionary`2"
 
 func netName(t reflect.Type) (space, name string) {
-	t = noPointer(t)
+	t = NoPointer(t)
 	switch t {
 	case nil:
 		return "System.", "Object"
@@ -61,7 +61,7 @@ func netName(t reflect.Type) (space, name string) {
 	case numberType:
 		return "System.", "Decimal"
 	}
-	if isUUID(t) {
+	if IsUUID(t) {
 		return "System.", "Guid"
 	}
 	if t.Name() != "" && t.PkgPath() != "" {
@@ -81,8 +81,8 @@ func netName(t reflect.Type) (space, name string) {
 	}
 }
 
-// noPointer returns what pointers lead to: up to eight of them, for a pointer type may lead to itself.
-func noPointer(t reflect.Type) reflect.Type {
+// NoPointer returns what pointers lead to: up to eight of them, for a pointer type may lead to itself.
+func NoPointer(t reflect.Type) reflect.Type {
 	for range 8 {
 		if t == nil || t.Kind() != reflect.Pointer {
 			break
@@ -92,10 +92,10 @@ func noPointer(t reflect.Type) reflect.Type {
 	return t
 }
 
-// uuidLen is the length of the one text that counts as a UUID: 8-4-4-4-12 digits.
-const uuidLen = 36
+// UUIDLen is the length of the one text that counts as a UUID: 8-4-4-4-12 digits.
+const UUIDLen = 36
 
-// isUUID reports whether t looks like a UUID: 16 bytes that know their text.
-func isUUID(t reflect.Type) bool {
+// IsUUID reports whether t looks like a UUID: 16 bytes that know their text.
+func IsUUID(t reflect.Type) bool {
 	return t.Kind() == reflect.Array && t.Len() == 16 && t.Elem().Kind() == reflect.Uint8 && reflect.PointerTo(t).Implements(textIn)
 }

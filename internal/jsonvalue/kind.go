@@ -1,4 +1,4 @@
-package signalr
+package jsonvalue
 
 import (
 	"encoding"
@@ -9,35 +9,35 @@ import (
 )
 
 // makeKindReader chooses how values of a type without methods of its own are read.
-func (p *jsonPlan) makeKindReader() jsonRead {
+func (p *plan) makeKindReader() readFunc {
 	t := p.t
 	switch t.Kind() {
 	case reflect.Bool:
-		return func(s *jsonScanner, v reflect.Value) error {
+		return func(s *Scanner, v reflect.Value) error {
 			b, err := s.bool(t)
 			v.SetBool(b)
 			return err
 		}
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return func(s *jsonScanner, v reflect.Value) error {
+		return func(s *Scanner, v reflect.Value) error {
 			n, err := s.int(t, t.Bits())
 			v.SetInt(n)
 			return err
 		}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return func(s *jsonScanner, v reflect.Value) error {
+		return func(s *Scanner, v reflect.Value) error {
 			n, err := s.uint(t, t.Bits())
 			v.SetUint(n)
 			return err
 		}
 	case reflect.Float32, reflect.Float64:
-		return func(s *jsonScanner, v reflect.Value) error {
+		return func(s *Scanner, v reflect.Value) error {
 			f, err := s.float(t, t.Bits())
 			v.SetFloat(f)
 			return err
 		}
 	case reflect.String:
-		return func(s *jsonScanner, v reflect.Value) error {
+		return func(s *Scanner, v reflect.Value) error {
 			text, err := s.string(t)
 			v.SetString(text)
 			return err
@@ -54,13 +54,13 @@ func (p *jsonPlan) makeKindReader() jsonRead {
 	return unreadable(t)
 }
 
-func unreadable(t reflect.Type) jsonRead {
-	return func(*jsonScanner, reflect.Value) error {
+func unreadable(t reflect.Type) readFunc {
+	return func(*Scanner, reflect.Value) error {
 		return fmt.Errorf("read into %s, want a type that has a form on the wire", t)
 	}
 }
 
-func (p *jsonPlan) readInterface(s *jsonScanner, v reflect.Value) error {
+func (p *plan) readInterface(s *Scanner, v reflect.Value) error {
 	if p.t.NumMethod() > 0 {
 		return s.mismatch(p.t, s.i)
 	}
@@ -73,13 +73,13 @@ func (p *jsonPlan) readInterface(s *jsonScanner, v reflect.Value) error {
 	return nil
 }
 
-func (p *jsonPlan) pointerReader() jsonRead {
+func (p *plan) pointerReader() readFunc {
 	elem := p.of(p.t.Elem())
-	if noPointer(elem.t).Kind() == reflect.Pointer {
+	if NoPointer(elem.t).Kind() == reflect.Pointer {
 		return unreadable(p.t)
 	}
-	return func(s *jsonScanner, v reflect.Value) error {
-		if null, err := s.null(); null {
+	return func(s *Scanner, v reflect.Value) error {
+		if null, err := s.Null(); null {
 			v.SetZero()
 			return err
 		}
@@ -92,14 +92,14 @@ func (p *jsonPlan) pointerReader() jsonRead {
 	}
 }
 
-func (p *jsonPlan) listReader() jsonRead {
+func (p *plan) listReader() readFunc {
 	t := p.t
 	elem := p.of(t.Elem())
 	if elem.t.Kind() == reflect.Uint8 && elem.makesBytes() {
-		return func(s *jsonScanner, v reflect.Value) error { return readBytes(s, v) }
+		return func(s *Scanner, v reflect.Value) error { return readBytes(s, v) }
 	}
 	if t.Kind() == reflect.Array {
-		return func(s *jsonScanner, v reflect.Value) error {
+		return func(s *Scanner, v reflect.Value) error {
 			start := s.i
 			n := 0
 			err := s.elements(t, func() error {
@@ -115,8 +115,8 @@ func (p *jsonPlan) listReader() jsonRead {
 			return err
 		}
 	}
-	return func(s *jsonScanner, v reflect.Value) error {
-		if null, err := s.null(); null {
+	return func(s *Scanner, v reflect.Value) error {
+		if null, err := s.Null(); null {
 			v.SetZero()
 			return err
 		}
@@ -136,7 +136,7 @@ func (p *jsonPlan) listReader() jsonRead {
 }
 
 // readBytes reads a slice or an array of bytes from base64.
-func readBytes(s *jsonScanner, v reflect.Value) error {
+func readBytes(s *Scanner, v reflect.Value) error {
 	start := s.i
 	b, err := s.bytes(v.Type())
 	if err != nil {
@@ -154,15 +154,15 @@ func readBytes(s *jsonScanner, v reflect.Value) error {
 }
 
 // elements calls read at each element of an array.
-func (s *jsonScanner) elements(t reflect.Type, read func() error) error {
-	if s.peek() != '[' {
+func (s *Scanner) elements(t reflect.Type, read func() error) error {
+	if s.Peek() != '[' {
 		return s.mismatch(t, s.i)
 	}
-	if err := s.enter(); err != nil {
+	if err := s.Enter(); err != nil {
 		return err
 	}
 	for first := true; ; first = false {
-		ok, err := s.more(first, ']')
+		ok, err := s.More(first, ']')
 		if err != nil || !ok {
 			return err
 		}
@@ -173,19 +173,19 @@ func (s *jsonScanner) elements(t reflect.Type, read func() error) error {
 }
 
 // members calls read at the value of each member of an object.
-func (s *jsonScanner) members(t reflect.Type, read func(name []byte) error) error {
-	if s.peek() != '{' {
+func (s *Scanner) members(t reflect.Type, read func(name []byte) error) error {
+	if s.Peek() != '{' {
 		return s.mismatch(t, s.i)
 	}
-	if err := s.enter(); err != nil {
+	if err := s.Enter(); err != nil {
 		return err
 	}
 	for first := true; ; first = false {
-		ok, err := s.more(first, '}')
+		ok, err := s.More(first, '}')
 		if err != nil || !ok {
 			return err
 		}
-		name, err := s.name()
+		name, err := s.Name()
 		if err != nil {
 			return err
 		}
@@ -195,11 +195,11 @@ func (s *jsonScanner) members(t reflect.Type, read func(name []byte) error) erro
 	}
 }
 
-func (p *jsonPlan) mapReader() jsonRead {
+func (p *plan) mapReader() readFunc {
 	t := p.t
 	elem := p.of(t.Elem())
-	return func(s *jsonScanner, v reflect.Value) error {
-		if null, err := s.null(); null {
+	return func(s *Scanner, v reflect.Value) error {
+		if null, err := s.Null(); null {
 			v.SetZero()
 			return err
 		}
@@ -261,29 +261,29 @@ func setKey(k reflect.Value, text string) (err error) {
 	return fmt.Errorf("map key of type %s, want a string, an integer, a boolean or a type with UnmarshalText", k.Type())
 }
 
-func (p *jsonPlan) structReader() jsonRead {
+func (p *plan) structReader() readFunc {
 	fields := p.fields()
-	plain := make([]field, len(fields))
+	plain := make([]Field, len(fields))
 	for i, f := range fields {
-		plain[i] = f.field
+		plain[i] = f.Field
 	}
 	places := foldNames(plain)
-	return func(s *jsonScanner, v reflect.Value) error {
-		if null, err := s.null(); null {
+	return func(s *Scanner, v reflect.Value) error {
+		if null, err := s.Null(); null {
 			v.SetZero()
 			return err
 		}
 		return s.members(p.t, func(name []byte) error {
 			i, ok := lookupFold(places, name)
 			if !ok {
-				return s.skip()
+				return s.Skip()
 			}
-			member, ok := fields[i].of(v)
+			member, ok := fields[i].Of(v)
 			if !ok {
-				return s.skip()
+				return s.Skip()
 			}
 			member.SetZero()
-			if fields[i].inString && s.peek() == '"' && member.Kind() != reflect.String {
+			if fields[i].inString && s.Peek() == '"' && member.Kind() != reflect.String {
 				return readInString(s, fields[i].plan, member)
 			}
 			return fields[i].plan.read(s, member)
@@ -292,13 +292,13 @@ func (p *jsonPlan) structReader() jsonRead {
 }
 
 // readInString reads a scalar that a tag puts inside a string.
-func readInString(s *jsonScanner, plan *jsonPlan, v reflect.Value) error {
+func readInString(s *Scanner, plan *plan, v reflect.Value) error {
 	start := s.i
 	text, err := s.string(plan.t)
 	if err != nil {
 		return err
 	}
-	inner := &jsonScanner{b: []byte(text), depth: s.depth}
+	inner := &Scanner{b: []byte(text), depth: s.depth, limit: s.limit}
 	if err := plan.read(inner, v); err != nil || inner.i != len(text) {
 		return s.mismatch(plan.t, start)
 	}

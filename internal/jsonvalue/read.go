@@ -1,4 +1,4 @@
-package signalr
+package jsonvalue
 
 import (
 	"bytes"
@@ -13,17 +13,18 @@ import (
 	"github.com/hubbub-go/hubbub"
 )
 
-// Decode reads one value. The text of an error is that of System.Text.Json.
-func (p *jsonProtocol) Decode(raw []byte, v any) error {
-	s := jsonScanner{b: raw}
-	err := p.decode(&s, v)
+// Decode reads one value into what v points to. It does not keep raw. Its error has the class JsonException and the text of
+// System.Text.Json, where System.Int32 stands for int and int32.
+func (c *Codec) Decode(raw []byte, v any) error {
+	s := c.Scan(raw)
+	err := c.decode(&s, v)
 	if err == nil {
-		if s.peek(); s.i == len(raw) {
+		if s.Peek(); s.i == len(raw) {
 			return nil
 		}
-		err = errSyntax
+		err = ErrSyntax
 	}
-	if m, ok := err.(*jsonMismatch); ok {
+	if m, ok := err.(*mismatch); ok {
 		line, at := position(raw, m.end)
 		return hubbub.Classify("JsonException", nil, fmt.Sprintf("%s | LineNumber: %d | BytePositionInLine: %d.", m.Error(), line, at))
 	}
@@ -32,7 +33,7 @@ func (p *jsonProtocol) Decode(raw []byte, v any) error {
 }
 
 // decode reads the common scalars without reflection.
-func (p *jsonProtocol) decode(s *jsonScanner, v any) (err error) {
+func (c *Codec) decode(s *Scanner, v any) (err error) {
 	switch v := v.(type) {
 	case *string:
 		*v, err = s.string(reflect.TypeFor[string]())
@@ -49,7 +50,7 @@ func (p *jsonProtocol) decode(s *jsonScanner, v any) (err error) {
 	case *[]byte:
 		*v, err = s.bytes(reflect.TypeFor[[]byte]())
 	case *json.RawMessage:
-		raw, err := s.rawValue()
+		raw, err := s.RawValue()
 		*v = append((*v)[:0], raw...)
 		return err
 	case *any:
@@ -60,53 +61,54 @@ func (p *jsonProtocol) decode(s *jsonScanner, v any) (err error) {
 			return fmt.Errorf("decode into %T, want a pointer", v)
 		}
 		heap := *s // only this way needs the scanner on the heap
-		err = jsonPlanOf(rv.Type().Elem(), p.naming).read(&heap, rv.Elem())
+		err = c.planOf(rv.Type().Elem()).read(&heap, rv.Elem())
 		s.i = heap.i
 	}
 	return err
 }
 
-// decodeExact reads a value without a type: integers as int64 or uint64.
-func (p *jsonProtocol) decodeExact(raw []byte) (any, error) {
-	s := jsonScanner{b: raw, exact: true}
+// DecodeExact reads a value without a type: integers as int64 or uint64.
+func (c *Codec) DecodeExact(raw []byte) (any, error) {
+	s := c.Scan(raw)
+	s.exact = true
 	v, err := s.anyValue()
-	if s.peek(); err == nil && s.i < len(raw) {
-		err = errSyntax
+	if s.Peek(); err == nil && s.i < len(raw) {
+		err = ErrSyntax
 	}
 	return v, err
 }
 
-func readInt[T int | int32 | int64](s *jsonScanner, bits int) (T, error) {
+func readInt[T int | int32 | int64](s *Scanner, bits int) (T, error) {
 	n, err := s.int(reflect.TypeFor[T](), bits)
 	return T(n), err
 }
 
-// null steps over null.
-func (s *jsonScanner) null() (bool, error) {
-	if s.peek() != 'n' {
+// Null steps over null.
+func (s *Scanner) Null() (bool, error) {
+	if s.Peek() != 'n' {
 		return false, nil
 	}
 	return true, s.word("null")
 }
 
-func (s *jsonScanner) string(t reflect.Type) (string, error) {
-	if null, err := s.null(); null {
+func (s *Scanner) string(t reflect.Type) (string, error) {
+	if null, err := s.Null(); null {
 		return "", err
 	}
 	start := s.i
-	if s.peek() != '"' {
+	if s.Peek() != '"' {
 		return "", s.mismatch(t, start)
 	}
-	text, err := s.text()
-	if errors.Is(err, errUTF8) || errors.Is(err, errSurrogate) {
+	text, err := s.Text()
+	if errors.Is(err, ErrUTF8) || errors.Is(err, ErrSurrogate) {
 		return "", s.mismatch(t, start)
 	}
 	return text, err
 }
 
-func (s *jsonScanner) bool(t reflect.Type) (bool, error) {
+func (s *Scanner) bool(t reflect.Type) (bool, error) {
 	start := s.i
-	switch s.peek() {
+	switch s.Peek() {
 	case 't':
 		return true, s.word("true")
 	case 'f':
@@ -117,8 +119,8 @@ func (s *jsonScanner) bool(t reflect.Type) (bool, error) {
 }
 
 // numeral reads the text of a number.
-func (s *jsonScanner) numeral(t reflect.Type) ([]byte, error) {
-	c := s.peek()
+func (s *Scanner) numeral(t reflect.Type) ([]byte, error) {
+	c := s.Peek()
 	start := s.i
 	if c != '-' && (c < '0' || c > '9') {
 		return nil, s.mismatch(t, start)
@@ -127,19 +129,19 @@ func (s *jsonScanner) numeral(t reflect.Type) ([]byte, error) {
 	return s.b[start:s.i], err
 }
 
-func (s *jsonScanner) int(t reflect.Type, bits int) (int64, error) {
+func (s *Scanner) int(t reflect.Type, bits int) (int64, error) {
 	text, err := s.numeral(t)
 	if err != nil {
 		return 0, err
 	}
-	n, err := parseInt(text, bits)
+	n, err := ParseInt(text, bits)
 	if err != nil {
 		return 0, s.mismatch(t, s.i-len(text))
 	}
 	return n, nil
 }
 
-func (s *jsonScanner) uint(t reflect.Type, bits int) (uint64, error) {
+func (s *Scanner) uint(t reflect.Type, bits int) (uint64, error) {
 	text, err := s.numeral(t)
 	if err != nil {
 		return 0, err
@@ -152,7 +154,7 @@ func (s *jsonScanner) uint(t reflect.Type, bits int) (uint64, error) {
 }
 
 // float reads a number. One beyond the range of the type becomes an infinity, as in .NET.
-func (s *jsonScanner) float(t reflect.Type, bits int) (float64, error) {
+func (s *Scanner) float(t reflect.Type, bits int) (float64, error) {
 	text, err := s.numeral(t)
 	if err != nil {
 		return 0, err
@@ -164,8 +166,8 @@ func (s *jsonScanner) float(t reflect.Type, bits int) (float64, error) {
 	return f, err
 }
 
-func (s *jsonScanner) bytes(t reflect.Type) ([]byte, error) {
-	if null, err := s.null(); null {
+func (s *Scanner) bytes(t reflect.Type) ([]byte, error) {
+	if null, err := s.Null(); null {
 		return nil, err
 	}
 	start := s.i
@@ -182,8 +184,8 @@ func (s *jsonScanner) bytes(t reflect.Type) ([]byte, error) {
 
 // anyValue reads a value into what encoding/json has for it: nil, bool, float64, string, []any, map[string]any. With exact,
 // integers are int64, or uint64 where they must.
-func (s *jsonScanner) anyValue() (any, error) {
-	switch c := s.peek(); c {
+func (s *Scanner) anyValue() (any, error) {
+	switch c := s.Peek(); c {
 	case '{':
 		return s.anyObject()
 	case '[':
@@ -191,7 +193,7 @@ func (s *jsonScanner) anyValue() (any, error) {
 	case '"':
 		return s.string(reflect.TypeFor[string]())
 	default:
-		kind, raw, err := s.scalar()
+		kind, raw, err := s.Scalar()
 		if err != nil || kind == 'n' {
 			return nil, err
 		}
@@ -199,7 +201,7 @@ func (s *jsonScanner) anyValue() (any, error) {
 			return kind == 't', nil
 		}
 		if s.exact {
-			if n, err := parseInt(raw, 64); err == nil {
+			if n, err := ParseInt(raw, 64); err == nil {
 				return n, nil
 			}
 			if n, err := parseUint(raw, 1<<64-1); err == nil {
@@ -214,13 +216,13 @@ func (s *jsonScanner) anyValue() (any, error) {
 	}
 }
 
-func (s *jsonScanner) anyArray() (any, error) {
-	if err := s.enter(); err != nil {
+func (s *Scanner) anyArray() (any, error) {
+	if err := s.Enter(); err != nil {
 		return nil, err
 	}
 	list := []any{}
 	for {
-		ok, err := s.more(len(list) == 0, ']')
+		ok, err := s.More(len(list) == 0, ']')
 		if err != nil || !ok {
 			return list, err
 		}
@@ -232,17 +234,17 @@ func (s *jsonScanner) anyArray() (any, error) {
 	}
 }
 
-func (s *jsonScanner) anyObject() (any, error) {
-	if err := s.enter(); err != nil {
+func (s *Scanner) anyObject() (any, error) {
+	if err := s.Enter(); err != nil {
 		return nil, err
 	}
 	object := map[string]any{}
 	for first := true; ; first = false {
-		ok, err := s.more(first, '}')
+		ok, err := s.More(first, '}')
 		if err != nil || !ok {
 			return object, err
 		}
-		name, err := s.name()
+		name, err := s.Name()
 		if err != nil {
 			return nil, err
 		}
@@ -255,7 +257,7 @@ func (s *jsonScanner) anyObject() (any, error) {
 }
 
 // makeReader chooses how values of a type are read: its own methods come before its kind.
-func (p *jsonPlan) makeReader() jsonRead {
+func (p *plan) makeReader() readFunc {
 	t := p.t
 	switch {
 	case t == timeType:
@@ -263,19 +265,19 @@ func (p *jsonPlan) makeReader() jsonRead {
 	case t == durationType:
 		return textReader(t, parseDuration)
 	case t == rawJSONType:
-		return func(s *jsonScanner, v reflect.Value) error {
-			raw, err := s.rawValue()
+		return func(s *Scanner, v reflect.Value) error {
+			raw, err := s.RawValue()
 			v.SetBytes(append([]byte(nil), raw...))
 			return err
 		}
 	case t == valueType:
-		return func(s *jsonScanner, v reflect.Value) error {
-			raw, err := s.rawValue()
-			v.Set(reflect.ValueOf(hubbub.RawValue(bytes.Clone(raw), &jsonProtocol{naming: p.naming})))
+		return func(s *Scanner, v reflect.Value) error {
+			raw, err := s.RawValue()
+			v.Set(reflect.ValueOf(hubbub.RawValue(bytes.Clone(raw), p.c)))
 			return err
 		}
 	case t == numberType:
-		return func(s *jsonScanner, v reflect.Value) error {
+		return func(s *Scanner, v reflect.Value) error {
 			text, err := s.numeral(t)
 			v.SetString(string(text))
 			return err
@@ -283,9 +285,9 @@ func (p *jsonPlan) makeReader() jsonRead {
 	case t.Kind() == reflect.Pointer:
 		return p.pointerReader()
 	case reflect.PointerTo(t).Implements(jsonIn):
-		return func(s *jsonScanner, v reflect.Value) error {
+		return func(s *Scanner, v reflect.Value) error {
 			start := s.i
-			raw, err := s.rawValue()
+			raw, err := s.RawValue()
 			if err == nil && v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(raw) != nil {
 				err = s.mismatch(t, start)
 			}
@@ -298,10 +300,10 @@ func (p *jsonPlan) makeReader() jsonRead {
 }
 
 // textReader reads a value that is a text in JSON.
-func textReader[T any](t reflect.Type, parse func(string) (T, error)) jsonRead {
-	return func(s *jsonScanner, v reflect.Value) error {
+func textReader[T any](t reflect.Type, parse func(string) (T, error)) readFunc {
+	return func(s *Scanner, v reflect.Value) error {
 		start := s.i
-		if s.peek() != '"' {
+		if s.Peek() != '"' {
 			return s.mismatch(t, start)
 		}
 		text, err := s.string(t)
@@ -317,9 +319,9 @@ func textReader[T any](t reflect.Type, parse func(string) (T, error)) jsonRead {
 	}
 }
 
-// nullable reports whether nil may stand for the zero value of a type that knows its text: not for numbers and arrays, which
+// Nullable reports whether nil may stand for the zero value of a type that knows its text: not for numbers and arrays, which
 // are enums and UUIDs there.
-func nullable(t reflect.Type) bool {
+func Nullable(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.String, reflect.Struct, reflect.Slice, reflect.Map:
 		return true
@@ -329,19 +331,19 @@ func nullable(t reflect.Type) bool {
 }
 
 // readUnmarshaler reads a type that knows its text.
-func readUnmarshaler(t reflect.Type) jsonRead {
-	uuid := isUUID(t)
-	return func(s *jsonScanner, v reflect.Value) error {
+func readUnmarshaler(t reflect.Type) readFunc {
+	uuid := IsUUID(t)
+	return func(s *Scanner, v reflect.Value) error {
 		start := s.i
-		if s.peek() == 'n' && nullable(t) {
+		if s.Peek() == 'n' && Nullable(t) {
 			v.SetZero()
 			return s.word("null")
 		}
-		if s.peek() != '"' {
+		if s.Peek() != '"' {
 			return s.mismatch(t, start)
 		}
 		text, err := s.string(t)
-		if err == nil && uuid && len(text) != uuidLen {
+		if err == nil && uuid && len(text) != UUIDLen {
 			err = s.mismatch(t, start)
 		}
 		if err == nil && v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)) != nil {

@@ -1,4 +1,4 @@
-package signalr
+package jsonvalue
 
 import (
 	"sync"
@@ -40,15 +40,15 @@ var plainByte = func() (plain [utf8.RuneSelf]bool) {
 	return plain
 }()
 
-// appendString writes a string with exactly the escapes of ASP.NET Core. Bytes that are no UTF-8 become U+FFFD.
-func appendString(dst []byte, s string) []byte {
+// AppendString writes a string with exactly the escapes of ASP.NET Core. Bytes that are no UTF-8 become U+FFFD.
+func (c *Codec) AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if !plainByte[c] {
-				dst = appendEscape(append(dst, s[start:i]...), rune(c))
+		b := s[i]
+		if b < utf8.RuneSelf {
+			if !plainByte[b] {
+				dst = appendEscape(append(dst, s[start:i]...), rune(b))
 				start = i + 1
 			}
 			i++

@@ -1,16 +1,16 @@
-package signalr
+package jsonvalue_test
 
 import (
 	"encoding/json"
 	"math"
 	"math/big"
 	"net/netip"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 type (
@@ -56,7 +56,7 @@ func (b *byPointer) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-func TestJSONWrite(t *testing.T) {
+func TestWrite(t *testing.T) {
 	t.Parallel()
 	nine := 9
 	utc := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -87,7 +87,7 @@ func TestJSONWrite(t *testing.T) {
 		{26*time.Hour + 3*time.Minute + 4*time.Second + 5*time.Millisecond, `"1.02:03:04.0050000"`}, {99 * time.Nanosecond, `"00:00:00"`},
 		{time.Duration(math.MinInt64), `"-106751.23:47:16.8547758"`}, {struct{ D time.Duration }{time.Hour}, `{"d":"01:00:00"}`},
 	} {
-		got, err := newJSON(hubbub.CamelCase).(*jsonProtocol).appendAny(nil, c.v)
+		got, err := jsonvalue.New(hubbub.CamelCase).Append(nil, c.v)
 		if err != nil || string(got) != c.want {
 			t.Errorf("write %#v: %s, %v, want %s", c.v, got, err, c.want)
 		}
@@ -117,12 +117,12 @@ type (
 	}
 )
 
-func TestJSONNames(t *testing.T) {
+func TestNames(t *testing.T) {
 	t.Parallel()
-	p := newJSON(hubbub.CamelCase).(*jsonProtocol)
+	p := jsonvalue.New(hubbub.CamelCase)
 	v := clash{clashA: clashA{Same: 1, OfA: 2, Tie: 3}, ClashB: ClashB{Other: 4, Tie: 5, OfB: 6}, Long: 7, Größe: 8, Kind: 9, KIND: 10}
 	const want = `{"a_name_that_is_longer_than_the_sixty_four_bytes_of_the_space_on_the_stack":7,"größe":8,"kind":9,"ofA":2,"same":4}`
-	if out, err := p.appendAny(nil, v); err != nil || string(out) != want {
+	if out, err := p.Append(nil, v); err != nil || string(out) != want {
 		t.Errorf("names: %s, %v, want %s", out, err, want)
 	}
 	const in = `{"A_NAME_THAT_IS_LONGER_THAN_THE_SIXTY_FOUR_BYTES_OF_THE_SPACE_ON_THE_STACK":7,"GRÖSSE":1,"gr\u00d6\u00dfe":8,"KIND":9,"OFA":2,"Same":4,"tie":5}`
@@ -133,16 +133,16 @@ func TestJSONNames(t *testing.T) {
 	_ = named1{}.private
 }
 
-func TestJSONWriteAsDeclared(t *testing.T) {
+func TestWriteAsDeclared(t *testing.T) {
 	t.Parallel()
-	got, err := newJSON(hubbub.AsDeclared).(*jsonProtocol).appendAny(nil, []any{named1{Left: "x"}, map[string]int{"Key": 1}})
+	got, err := jsonvalue.New(hubbub.AsDeclared).Append(nil, []any{named1{Left: "x"}, map[string]int{"Key": 1}})
 	const want = `[{"URLPath":"","ID":"","IPAddress":"","A":"","X1Y":"","Lower":0,"TAGGED":0,"left":"x","Quoted":"0"},{"Key":1}]`
 	if err != nil || string(got) != want {
 		t.Errorf("as declared: %s, %v, want %s", got, err, want)
 	}
 }
 
-func TestJSONFloats(t *testing.T) {
+func TestFloats(t *testing.T) {
 	t.Parallel()
 	for f, want := range map[float64]string{
 		0: "0", 1: "1", -1.5: "-1.5", 0.1: "0.1", 100: "100", 1234.5678: "1234.5678", 1e14: "100000000000000", 1e15: "1E+15", 123e13: "1.23E+15",
@@ -152,18 +152,18 @@ func TestJSONFloats(t *testing.T) {
 		if f == 0 && math.Signbit(f) {
 			want = "-0"
 		}
-		if got, err := appendFloat(nil, f, 64); err != nil || string(got) != want {
+		if got, err := jsonvalue.New(hubbub.CamelCase).Append(nil, f); err != nil || string(got) != want {
 			t.Errorf("write %g: %s, %v, want %s", f, got, err, want)
 		}
 	}
 	for f, want := range map[float32]string{1e6: "1000000", 1e7: "1E+07", 16777216: "16777216", 0.1: "0.1", math.MaxFloat32: "3.4028235E+38"} {
-		if got, err := appendFloat(nil, float64(f), 32); err != nil || string(got) != want {
+		if got, err := jsonvalue.New(hubbub.CamelCase).Append(nil, f); err != nil || string(got) != want {
 			t.Errorf("write %g: %s, %v, want %s", f, got, err, want)
 		}
 	}
 }
 
-func TestJSONCannotWrite(t *testing.T) {
+func TestCannotWrite(t *testing.T) {
 	t.Parallel()
 	const notFinite = ".NET number values such as positive and negative infinity cannot be written as valid JSON."
 	ring := &node{}
@@ -182,78 +182,9 @@ func TestJSONCannotWrite(t *testing.T) {
 		{json.RawMessage(`{`), "raw JSON"}, {json.RawMessage(`{}{}`), "raw JSON"}, {json.RawMessage("\x1e"), "raw JSON"}, {json.Number("x"), "raw JSON"},
 		{time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), "year 10000"},
 	} {
-		dst, err := newJSON(hubbub.CamelCase).Append([]byte("kept"), &hubbub.Completion{InvocationID: "1", HasResult: true, Result: hubbub.ValueOf(c.v)})
-		if err == nil || !strings.Contains(err.Error(), c.want) || string(dst) != "kept" {
+		dst, err := jsonvalue.New(hubbub.CamelCase).AppendValue([]byte("kept"), hubbub.ValueOf(c.v))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(string(dst), "kept") {
 			t.Errorf("append %T: %q, %v, want %s", c.v, dst, err, c.want)
-		}
-	}
-}
-
-func TestJSONRead(t *testing.T) {
-	t.Parallel()
-	one := 1
-	for _, c := range []struct {
-		raw  string
-		want any
-	}{
-		{`null`, ""}, {`null`, []byte(nil)}, {`null`, []int(nil)}, {`null`, map[string]int(nil)}, {`null`, (*int)(nil)}, {`null`, inner{}}, {`null`, json.RawMessage("null")},
-		{`-0`, 0}, {` 1 `, 1}, {`1`, &one}, {`255`, uint8(255)}, {`-9223372036854775808`, int64(math.MinInt64)}, {`18446744073709551615`, uint64(math.MaxUint64)},
-		{`1e400`, math.Inf(1)}, {`-1e39`, float32(math.Inf(-1))}, {`"\u00e9\/\ud83d\ude00"`, "é/😀"}, {`"+//+"`, []byte{0xfb, 0xff, 0xfe}}, {`"AQI="`, []octet{1, 2}},
-		{`"AQIDBAUG"`, mac{1, 2, 3, 4, 5, 6}}, {`[1,2]`, [2]int{1, 2}}, {`{"b":1,"b":2}`, map[string]int{"b": 2}}, {`{"-5":"b"}`, map[int]string{-5: "b"}},
-		{`{"x":1}`, map[any]int{"x": 1}}, {`[1,"a",null,true,{"b":[]}]`, []any{1.0, "a", nil, true, map[string]any{"b": []any{}}}},
-		{`{"URLPATH":"u","tagged":1,"left":"l","quoted":"5","hidden":3,"private":4}`, named1{URLPath: "u", Tagged: 1, Left: "l", Quoted: 5}},
-		{`{"quoted":6}`, named1{Quoted: 6}}, {`{"number":1,"Number":2}`, inner{Number: 2}}, {`{"next":{"next":null,"value":5}}`, node{Next: &node{Value: 5.0}}},
-		{`{"other":5,"OWN":6}`, deep{&Deeper{Other: 5}, 6}}, {`{"box":{"n":1},"inner":{"n":2}}`, boxed{Box: Deeper2{1}, Deeper2: Deeper2{2}}},
-		{`[1, 2]`, json.RawMessage(`[1, 2]`)}, {`{"r": [1] }`, struct{ R json.RawMessage }{json.RawMessage(`[1]`)}}, {`12345678901234567890`, json.Number("12345678901234567890")},
-		{`{"a":1}`, byPointer{7}}, {`7`, *big.NewInt(7)}, {`"::1"`, netip.MustParseAddr("::1")},
-	} {
-		got := reflect.New(reflect.TypeOf(c.want))
-		if err := newJSON(hubbub.CamelCase).Decode([]byte(c.raw), got.Interface()); err != nil || !reflect.DeepEqual(got.Elem().Interface(), c.want) {
-			t.Errorf("read %s: %#v, %v, want %#v", c.raw, got.Elem(), err, c.want)
-		}
-	}
-	for raw, into := range map[string]any{
-		`[1]`: new([2]int), `[1,2,3]`: new([2]int), `"AQI="`: new(mac), `{"a":1}`: new(map[int]int), `1`: new(hubbub.Message), `{}`: new(chan int),
-		`{"quoted":"5x"}`: new(named1), `"x"`: new(json.Number), `null`: new(uuid), `{"True":1,"yes":2}`: new(map[bool]int), `5`: new(loop),
-	} {
-		if err := newJSON(hubbub.CamelCase).Decode([]byte(raw), into); err == nil {
-			t.Errorf("read %s into %T: %v, want it refused", raw, into, reflect.ValueOf(into).Elem())
-		}
-	}
-}
-
-func TestJSONTimes(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
-	for text, want := range map[string]time.Time{
-		"2024-01-02T03:04:05Z": at, "2024-01-02T03:04:05": at, "2024-01-02T05:04:05+02:00": at, "2024-01-01T21:34:05-05:30": at, "2024-01-02T05:04:05+02": at,
-		"2024-01-02T03:04:05.123456789Z": at.Add(123456700), "2024-01-02T03:04Z": at.Add(-5 * time.Second), "2024-01-02": at.Truncate(24 * time.Hour),
-		"2024-02-29T23:59:59.9Z": time.Date(2024, 2, 29, 23, 59, 59, 9e8, time.UTC),
-	} {
-		if got, err := parseTime(text); err != nil || !got.Equal(want) {
-			t.Errorf("read %s: %v, %v, want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "2024", "2024-01", "2024-1-2", "2024-01-02 03:04:05", "01/02/2024", "2024-01-02T", "2024-01-02T03", "2024-01-02T24:00", "2024-01-02T03:60",
-		"2024-01-02T03:04:60Z", "2024-01-02T03:04:05.Z", "2024-01-02T03:04:05ZZ", "2024-01-02Z", "2023-02-29", "2024-13-01", "2024-00-01", "2024-01-00", "0000-01-01",
-		"2024-01-02T03:04:05+2:00", "2024-01-02T03:04:05+15:00", "2024-01-02T03:04:05+02:60", "2024-01-02T03:04:05 +02:00", "2024-01-02T03:04:05z", "-024-01-02"} {
-		if got, err := parseTime(text); err == nil {
-			t.Errorf("read %q: %v, want it refused", text, got)
-		}
-	}
-	for text, want := range map[string]time.Duration{
-		"00:00:00": 0, "00:01:30": 90 * time.Second, "-00:01:30": -90 * time.Second, "1.02:03:04.0050000": 26*time.Hour + 3*time.Minute + 4005*time.Millisecond,
-		"90": 90 * 24 * time.Hour, "03:04": 3*time.Hour + 4*time.Minute, "1.02:03": 26*time.Hour + 3*time.Minute, "00:00:00.0000001": 100,
-		"106751.23:47:16.8547758": math.MaxInt64 - 7, "-106751.23:47:16.8547758": math.MinInt64 + 8, "00:00:01.5": 1500 * time.Millisecond,
-	} {
-		if got, err := parseDuration(text); err != nil || got != want {
-			t.Errorf("read %s: %v, %v, want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "-", "25:00:00", "00:60:00", "00:00:60", "1:2:3:4", "1.", "1.2", "00:00:00.12345678", "00:00:00.", "106751.23:47:16.8547759", "-106752.00:00:00",
-		"10675199.02:48:05", "99999999", "123456789", "+00:00:01", "00:00:01 ", " 00:00:01", "a"} {
-		if got, err := parseDuration(text); err == nil {
-			t.Errorf("read %q: %v, want it refused", text, got)
 		}
 	}
 }

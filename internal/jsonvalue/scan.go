@@ -1,36 +1,36 @@
-package signalr
+package jsonvalue
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// maxJSONDepth is how deep arrays and objects may nest, the message itself counted.
-const maxJSONDepth = 64
-
+// What is wrong with JSON. The scanner lets bytes that are no UTF-8 and half surrogate pairs pass until somebody wants the text.
 var (
-	errSyntax    = errors.New("not valid JSON")
-	errTrailing  = fmt.Errorf("%w: trailing comma", errSyntax)
+	ErrSyntax    = errors.New("not valid JSON")
+	ErrTrailing  = fmt.Errorf("%w: trailing comma", ErrSyntax)
 	errInteger   = errors.New("number is not an integer")
 	errRange     = errors.New("number is out of range")
-	errDepth     = errors.New("JSON nests deeper than 64")
-	errUTF8      = errors.New("string is not valid UTF-8")
-	errSurrogate = errors.New("string holds half of a surrogate pair")
+	ErrDepth     = errors.New("JSON nests deeper")
+	ErrUTF8      = errors.New("string is not valid UTF-8")
+	ErrSurrogate = errors.New("string holds half of a surrogate pair")
 )
 
-// jsonScanner reads JSON strictly as RFC 8259 has it: no comments, no trailing commas, no byte order mark. It works on the
-// bytes in place and allocates nothing but strings that hold escapes.
-type jsonScanner struct {
+// Scanner reads JSON strictly as RFC 8259 has it: no comments, no trailing commas, no byte order mark. It works on the
+// bytes in place and allocates nothing but strings that hold escapes. It comes from [Codec.Scan] and is for one goroutine.
+type Scanner struct {
 	b     []byte
-	i     int  // the next byte
-	depth int  // open arrays and objects
-	exact bool // values of no type keep all digits of integers (see anyValue)
+	i     int   // the next byte
+	depth int32 // open arrays and objects
+	limit int32 // how many may be open
+	exact bool  // values of no type keep all digits of integers (see anyValue)
 }
 
-// peek skips white space and returns the next byte, 0 at the end.
-func (s *jsonScanner) peek() byte {
+// Peek skips white space and returns the next byte, 0 at the end.
+func (s *Scanner) Peek() byte {
 	for s.i < len(s.b) {
 		switch c := s.b[s.i]; c {
 		case ' ', '\n', '\r', '\t':
@@ -42,54 +42,54 @@ func (s *jsonScanner) peek() byte {
 	return 0
 }
 
-// enter steps over the bracket that opens an array or an object.
-func (s *jsonScanner) enter() error {
-	if s.depth >= maxJSONDepth {
-		return errDepth
+// Enter steps over the bracket that opens an array or an object.
+func (s *Scanner) Enter() error {
+	if s.depth >= s.limit {
+		return fmt.Errorf("%w than %d", ErrDepth, s.limit)
 	}
 	s.depth++
 	s.i++
 	return nil
 }
 
-// leave steps over the bracket that closes it.
-func (s *jsonScanner) leave() {
+// Leave steps over the bracket that closes it.
+func (s *Scanner) Leave() {
 	s.depth--
 	s.i++
 }
 
-// more goes to the next element of an array or to the next name of an object, after the opening bracket (first) or after a
+// More goes to the next element of an array or to the next name of an object, after the opening bracket (first) or after a
 // value. It reports false, and leaves, at the closing bracket end.
-func (s *jsonScanner) more(first bool, end byte) (bool, error) {
-	c := s.peek()
+func (s *Scanner) More(first bool, end byte) (bool, error) {
+	c := s.Peek()
 	if c == end {
-		s.leave()
+		s.Leave()
 		return false, nil
 	}
 	if first {
 		return true, nil
 	}
 	if c != ',' {
-		return false, errSyntax
+		return false, ErrSyntax
 	}
 	s.i++
-	if s.peek() == end {
-		return false, errTrailing
+	if s.Peek() == end {
+		return false, ErrTrailing
 	}
 	return true, nil
 }
 
-// name reads the name of a member and the colon behind it. The name is decoded; a plain one aliases the record.
-func (s *jsonScanner) name() ([]byte, error) {
-	if s.peek() != '"' {
-		return nil, errSyntax
+// Name reads the name of a member and the colon behind it. The name is decoded; a plain one aliases the bytes scanned.
+func (s *Scanner) Name() ([]byte, error) {
+	if s.Peek() != '"' {
+		return nil, ErrSyntax
 	}
 	raw, plain, err := s.rawString()
 	if err != nil {
 		return nil, err
 	}
-	if s.peek() != ':' {
-		return nil, errSyntax
+	if s.Peek() != ':' {
+		return nil, ErrSyntax
 	}
 	s.i++
 	if plain {
@@ -102,62 +102,78 @@ func (s *jsonScanner) name() ([]byte, error) {
 	return raw, nil
 }
 
-// skip steps over one value of any kind.
-func (s *jsonScanner) skip() error {
-	switch s.peek() {
+// Skip steps over one value of any kind.
+func (s *Scanner) Skip() error {
+	switch s.Peek() {
 	case '{':
 		return s.skipObject()
 	case '[':
 		return s.skipArray()
 	default:
-		_, _, err := s.scalar()
+		_, _, err := s.Scalar()
 		return err
 	}
 }
 
-func (s *jsonScanner) skipObject() error {
-	if err := s.enter(); err != nil {
+// RawValue steps over one value of any kind and returns its bytes, which alias those scanned.
+func (s *Scanner) RawValue() ([]byte, error) {
+	s.Peek()
+	start := s.i
+	err := s.Skip()
+	return s.b[start:s.i:s.i], err
+}
+
+// Position tells the line of the next byte, from 0, and its place in that line.
+func (s *Scanner) Position() (line, at int) { return position(s.b, s.i) }
+
+// position tells the line of b[i], from 0, and the place in that line.
+func position(b []byte, i int) (line, at int) {
+	return bytes.Count(b[:i], []byte{'\n'}), i - 1 - bytes.LastIndexByte(b[:i], '\n')
+}
+
+func (s *Scanner) skipObject() error {
+	if err := s.Enter(); err != nil {
 		return err
 	}
 	for first := true; ; first = false {
-		ok, err := s.more(first, '}')
+		ok, err := s.More(first, '}')
 		if err != nil || !ok {
 			return err
 		}
-		if s.peek() != '"' {
-			return errSyntax
+		if s.Peek() != '"' {
+			return ErrSyntax
 		}
 		if _, _, err := s.rawString(); err != nil {
 			return err
 		}
-		if s.peek() != ':' {
-			return errSyntax
+		if s.Peek() != ':' {
+			return ErrSyntax
 		}
 		s.i++
-		if err := s.skip(); err != nil {
+		if err := s.Skip(); err != nil {
 			return err
 		}
 	}
 }
 
-func (s *jsonScanner) skipArray() error {
-	if err := s.enter(); err != nil {
+func (s *Scanner) skipArray() error {
+	if err := s.Enter(); err != nil {
 		return err
 	}
 	for first := true; ; first = false {
-		ok, err := s.more(first, ']')
+		ok, err := s.More(first, ']')
 		if err != nil || !ok {
 			return err
 		}
-		if err := s.skip(); err != nil {
+		if err := s.Skip(); err != nil {
 			return err
 		}
 	}
 }
 
-// scalar reads a string, number, true, false or null. kind is '"', '0', 't', 'f' or 'n'; raw is the token, quotes included.
-func (s *jsonScanner) scalar() (kind byte, raw []byte, err error) {
-	c := s.peek()
+// Scalar reads a string, number, true, false or null. kind is '"', '0', 't', 'f' or 'n'; raw is the token, quotes included.
+func (s *Scanner) Scalar() (kind byte, raw []byte, err error) {
+	c := s.Peek()
 	start := s.i
 	switch {
 	case c == '"':
@@ -172,21 +188,21 @@ func (s *jsonScanner) scalar() (kind byte, raw []byte, err error) {
 	case c == 'n':
 		err = s.word("null")
 	default:
-		err = errSyntax
+		err = ErrSyntax
 	}
 	return c, s.b[start:s.i], err
 }
 
-func (s *jsonScanner) word(w string) error {
+func (s *Scanner) word(w string) error {
 	if len(s.b)-s.i < len(w) || string(s.b[s.i:s.i+len(w)]) != w {
-		return errSyntax
+		return ErrSyntax
 	}
 	s.i += len(w)
 	return nil
 }
 
 // number steps over a number: an optional minus, digits without a leading zero, a fraction, an exponent.
-func (s *jsonScanner) number() error {
+func (s *Scanner) number() error {
 	b, i := s.b, s.i
 	if i < len(b) && b[i] == '-' {
 		i++
@@ -197,12 +213,12 @@ func (s *jsonScanner) number() error {
 	case i < len(b) && b[i] >= '1' && b[i] <= '9':
 		i = digits(b, i)
 	default:
-		return errSyntax
+		return ErrSyntax
 	}
 	if i < len(b) && b[i] == '.' {
 		j := digits(b, i+1)
 		if j == i+1 {
-			return errSyntax
+			return ErrSyntax
 		}
 		i = j
 	}
@@ -213,7 +229,7 @@ func (s *jsonScanner) number() error {
 		}
 		j := digits(b, i)
 		if j == i {
-			return errSyntax
+			return ErrSyntax
 		}
 		i = j
 	}
@@ -231,7 +247,7 @@ func digits(b []byte, i int) int {
 
 // rawString steps over a string and returns what stands between its quotes. plain is true for a string of ASCII without
 // escapes, which is its own text.
-func (s *jsonScanner) rawString() (raw []byte, plain bool, err error) {
+func (s *Scanner) rawString() (raw []byte, plain bool, err error) {
 	b := s.b
 	start := s.i + 1
 	plain = true
@@ -245,19 +261,19 @@ func (s *jsonScanner) rawString() (raw []byte, plain bool, err error) {
 			s.i = i + 1
 			return b[start:i], plain, nil
 		case c < 0x20:
-			return nil, false, errSyntax
+			return nil, false, ErrSyntax
 		case c == '\\':
 			plain = false
 			n := escapeLen(b[i:])
 			if n == 0 {
-				return nil, false, errSyntax
+				return nil, false, ErrSyntax
 			}
 			i += n - 1
 		case c >= utf8.RuneSelf:
 			plain = false
 		}
 	}
-	return nil, false, errSyntax
+	return nil, false, ErrSyntax
 }
 
 // escapeLen returns the length of the escape at the start of b, 0 if it is none.
@@ -296,8 +312,8 @@ func hex4(b []byte) rune {
 	return r
 }
 
-// parseInt reads an integer of that many bits: digits only, as System.Text.Json wants it.
-func parseInt(raw []byte, bits int) (int64, error) {
+// ParseInt reads an integer of that many bits: digits only, as System.Text.Json wants it.
+func ParseInt(raw []byte, bits int) (int64, error) {
 	negative := len(raw) > 0 && raw[0] == '-'
 	if negative {
 		raw = raw[1:]
@@ -332,8 +348,8 @@ func parseUint(raw []byte, limit uint64) (uint64, error) {
 	return n, nil
 }
 
-// text reads a string.
-func (s *jsonScanner) text() (string, error) {
+// Text reads a string.
+func (s *Scanner) Text() (string, error) {
 	raw, plain, err := s.rawString()
 	if err != nil {
 		return "", err
@@ -348,7 +364,7 @@ func (s *jsonScanner) text() (string, error) {
 // which the scanner lets pass because a message that holds them is whole.
 func unescape(raw []byte) (string, error) {
 	if !utf8.Valid(raw) {
-		return "", errUTF8
+		return "", ErrUTF8
 	}
 	first := 0
 	for first < len(raw) && raw[first] != '\\' {
@@ -373,11 +389,11 @@ func unescape(raw []byte) (string, error) {
 		i += 6
 		if utf16.IsSurrogate(r) {
 			if i+6 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
-				return "", errSurrogate
+				return "", ErrSurrogate
 			}
 			r = utf16.DecodeRune(r, hex4(raw[i+2:]))
 			if r == utf8.RuneError {
-				return "", errSurrogate
+				return "", ErrSurrogate
 			}
 			i += 6
 		}

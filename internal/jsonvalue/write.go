@@ -1,4 +1,4 @@
-package signalr
+package jsonvalue
 
 import (
 	"cmp"
@@ -17,13 +17,13 @@ import (
 // envelopeDepth is how deep an argument already is in its message.
 const envelopeDepth = 2
 
-// appendAny writes a Go value.
-func (p *jsonProtocol) appendAny(dst []byte, v any) ([]byte, error) {
+// Append writes a Go value. The first bytes of what it returns are dst, with an error too.
+func (c *Codec) Append(dst []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
 		return append(dst, "null"...), nil
 	case string:
-		return appendString(dst, v), nil
+		return c.AppendString(dst, v), nil
 	case bool:
 		return strconv.AppendBool(dst, v), nil
 	case int:
@@ -45,10 +45,10 @@ func (p *jsonProtocol) appendAny(dst []byte, v any) ([]byte, error) {
 	case json.RawMessage:
 		return appendRaw(dst, v)
 	case hubbub.Value:
-		return p.appendValue(dst, v)
+		return c.AppendValue(dst, v)
 	}
 	rv := reflect.ValueOf(v)
-	return jsonPlanOf(rv.Type(), p.naming).write(dst, rv, envelopeDepth)
+	return c.planOf(rv.Type()).write(dst, rv, envelopeDepth)
 }
 
 func appendBase64(dst, b []byte) []byte {
@@ -63,18 +63,18 @@ func appendRaw(dst, raw []byte) ([]byte, error) {
 	if raw == nil {
 		return append(dst, "null"...), nil
 	}
-	s := jsonScanner{b: raw}
-	if err := s.skip(); err != nil {
+	s := Scanner{b: raw, limit: maxDepth}
+	if err := s.Skip(); err != nil {
 		return dst, fmt.Errorf("raw JSON of %d bytes: %w", len(raw), err)
 	}
-	if s.peek() != 0 || s.i < len(raw) {
+	if s.Peek() != 0 || s.i < len(raw) {
 		return dst, fmt.Errorf("raw JSON of %d bytes goes on behind its value at byte %d", len(raw), s.i)
 	}
 	return append(dst, raw...), nil
 }
 
 // makeWriter chooses how values of a type are written: its own methods come before its kind.
-func (p *jsonPlan) makeWriter() jsonWrite {
+func (p *plan) makeWriter() writeFunc {
 	switch p.t {
 	case timeType:
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
@@ -88,7 +88,7 @@ func (p *jsonPlan) makeWriter() jsonWrite {
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return appendRaw(dst, v.Bytes()) }
 	case valueType:
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
-			return (&jsonProtocol{naming: p.naming}).appendValue(dst, v.Interface().(hubbub.Value))
+			return p.c.AppendValue(dst, v.Interface().(hubbub.Value))
 		}
 	case numberType:
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
@@ -103,15 +103,15 @@ func (p *jsonPlan) makeWriter() jsonWrite {
 	case p.t.Kind() != reflect.Pointer && pointer.Implements(jsonOut):
 		return addressed(writeMarshaler, own)
 	case p.t.Implements(textOut):
-		return writeTextMarshaler
+		return p.writeTextMarshaler
 	case p.t.Kind() != reflect.Pointer && pointer.Implements(textOut):
-		return addressed(writeTextMarshaler, own)
+		return addressed(p.writeTextMarshaler, own)
 	}
 	return own
 }
 
 // addressed uses a method of the pointer where there is a pointer to have, as encoding/json does.
-func addressed(method, own jsonWrite) jsonWrite {
+func addressed(method, own writeFunc) writeFunc {
 	return func(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 		if v.CanAddr() {
 			return method(dst, v.Addr(), depth)
@@ -121,7 +121,7 @@ func addressed(method, own jsonWrite) jsonWrite {
 }
 
 func writeMarshaler(dst []byte, v reflect.Value, _ int) ([]byte, error) {
-	if isNil(v) {
+	if IsNil(v) {
 		return append(dst, "null"...), nil
 	}
 	raw, err := v.Interface().(json.Marshaler).MarshalJSON()
@@ -131,18 +131,19 @@ func writeMarshaler(dst []byte, v reflect.Value, _ int) ([]byte, error) {
 	return appendRaw(dst, raw)
 }
 
-func writeTextMarshaler(dst []byte, v reflect.Value, _ int) ([]byte, error) {
-	if isNil(v) {
+func (p *plan) writeTextMarshaler(dst []byte, v reflect.Value, _ int) ([]byte, error) {
+	if IsNil(v) {
 		return append(dst, "null"...), nil
 	}
 	text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
 	if err != nil {
 		return dst, fmt.Errorf("write %s: %w", v.Type(), err)
 	}
-	return appendString(dst, string(text)), nil
+	return p.c.AppendString(dst, string(text)), nil
 }
 
-func isNil(v reflect.Value) bool {
+// IsNil reports whether v is nil: a pointer, an interface, a map or a slice.
+func IsNil(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface, reflect.Map, reflect.Slice:
 		return v.IsNil()
@@ -151,7 +152,7 @@ func isNil(v reflect.Value) bool {
 	}
 }
 
-func (p *jsonPlan) makeKindWriter() jsonWrite {
+func (p *plan) makeKindWriter() writeFunc {
 	switch p.t.Kind() {
 	case reflect.Bool:
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
@@ -169,7 +170,9 @@ func (p *jsonPlan) makeKindWriter() jsonWrite {
 		bits := p.t.Bits()
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return appendFloat(dst, v.Float(), bits) }
 	case reflect.String:
-		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return appendString(dst, v.String()), nil }
+		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
+			return p.c.AppendString(dst, v.String()), nil
+		}
 	case reflect.Interface:
 		return p.writeInterface
 	case reflect.Pointer:
@@ -188,13 +191,13 @@ func (p *jsonPlan) makeKindWriter() jsonWrite {
 
 // deeper counts a level of nesting. It is how a value that contains itself ends.
 func deeper(depth int) (int, error) {
-	if depth >= maxJSONDepth {
-		return depth, fmt.Errorf("write: %w", errDepth)
+	if depth >= maxDepth {
+		return depth, fmt.Errorf("write: %w than %d", ErrDepth, maxDepth)
 	}
 	return depth + 1, nil
 }
 
-func (p *jsonPlan) writeInterface(dst []byte, v reflect.Value, depth int) ([]byte, error) {
+func (p *plan) writeInterface(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 	if v.IsNil() {
 		return append(dst, "null"...), nil
 	}
@@ -202,7 +205,7 @@ func (p *jsonPlan) writeInterface(dst []byte, v reflect.Value, depth int) ([]byt
 	return p.of(v.Type()).write(dst, v, depth)
 }
 
-func (p *jsonPlan) pointerWriter() jsonWrite {
+func (p *plan) pointerWriter() writeFunc {
 	elem := p.of(p.t.Elem())
 	// Arrays and objects count the levels. A pointer counts as one where it can lead to itself without them.
 	indirect := elem.t.Kind() == reflect.Interface || elem.t.Kind() == reflect.Pointer
@@ -219,11 +222,11 @@ func (p *jsonPlan) pointerWriter() jsonWrite {
 	}
 }
 
-func (p *jsonPlan) listWriter() jsonWrite {
+func (p *plan) listWriter() writeFunc {
 	elem := p.of(p.t.Elem())
 	slice := p.t.Kind() == reflect.Slice
 	if elem.t.Kind() == reflect.Uint8 && elem.makesBytes() {
-		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return appendBase64(dst, bytesOf(v)), nil }
+		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return appendBase64(dst, BytesOf(v)), nil }
 	}
 	return func(dst []byte, v reflect.Value, depth int) (_ []byte, err error) {
 		if slice && v.IsNil() {
@@ -246,13 +249,13 @@ func (p *jsonPlan) listWriter() jsonWrite {
 }
 
 // makesBytes reports whether a list of this type of byte is a string of bytes and not an array: the bytes have no methods.
-func (p *jsonPlan) makesBytes() bool {
+func (p *plan) makesBytes() bool {
 	pointer := reflect.PointerTo(p.t)
 	return !pointer.Implements(jsonOut) && !pointer.Implements(textOut)
 }
 
-// bytesOf returns the bytes of a slice or an array.
-func bytesOf(v reflect.Value) []byte {
+// BytesOf returns the bytes of a slice or an array.
+func BytesOf(v reflect.Value) []byte {
 	if v.Kind() == reflect.Array && !v.CanAddr() {
 		at := reflect.New(v.Type()).Elem()
 		at.Set(v)
@@ -261,7 +264,7 @@ func bytesOf(v reflect.Value) []byte {
 	return v.Bytes()
 }
 
-func (p *jsonPlan) mapWriter() jsonWrite {
+func (p *plan) mapWriter() writeFunc {
 	elem := p.of(p.t.Elem())
 	return func(dst []byte, v reflect.Value, depth int) (_ []byte, err error) {
 		if v.IsNil() {
@@ -288,7 +291,7 @@ func (p *jsonPlan) mapWriter() jsonWrite {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendString(dst, e.name), ':')
+			dst = append(p.c.AppendString(dst, e.name), ':')
 			if dst, err = elem.write(dst, e.value, depth); err != nil {
 				return dst, err
 			}
@@ -309,7 +312,7 @@ func keyText(k reflect.Value) (string, error) {
 		quoted, err := appendTime(nil, k.Interface().(time.Time))
 		return string(quoted[min(1, len(quoted)):max(0, len(quoted)-1)]), err
 	}
-	if m, ok := k.Interface().(encoding.TextMarshaler); ok && !isNil(k) {
+	if m, ok := k.Interface().(encoding.TextMarshaler); ok && !IsNil(k) {
 		text, err := m.MarshalText()
 		return string(text), err
 	}
@@ -327,7 +330,7 @@ func keyText(k reflect.Value) (string, error) {
 	return "", fmt.Errorf("map key of type %s, want a string, an integer, a boolean or a type with MarshalText", k.Type())
 }
 
-func (p *jsonPlan) structWriter() jsonWrite {
+func (p *plan) structWriter() writeFunc {
 	fields := p.fields()
 	return func(dst []byte, v reflect.Value, depth int) (_ []byte, err error) {
 		if depth, err = deeper(depth); err != nil {
@@ -337,8 +340,8 @@ func (p *jsonPlan) structWriter() jsonWrite {
 		first := true
 		for i := range fields {
 			f := &fields[i]
-			member, ok := f.in(v)
-			if !ok || f.omitted(member) {
+			member, ok := f.In(v)
+			if !ok || f.Omitted(member) {
 				continue
 			}
 			if !first {
@@ -348,7 +351,7 @@ func (p *jsonPlan) structWriter() jsonWrite {
 			dst = append(dst, f.quoted...)
 			start := len(dst)
 			if dst, err = f.plan.write(dst, member, depth); err != nil {
-				return dst, fmt.Errorf("%s: %w", f.name, err)
+				return dst, fmt.Errorf("%s: %w", f.Name, err)
 			}
 			if f.inString && dst[start] != '"' && dst[start] != 'n' {
 				dst = append(dst, 0, '"')

@@ -1,4 +1,4 @@
-package signalr
+package jsonvalue
 
 import (
 	"math"
@@ -22,7 +22,7 @@ func appendFloat(dst []byte, f float64, bits int) ([]byte, error) {
 		dst = append(dst, '-')
 		text = text[1:]
 	}
-	// text is d[.ddd]e±xx
+	// Text is d[.ddd]e±xx
 	e := len(text) - 1
 	for text[e] != 'e' {
 		e--

@@ -1,4 +1,4 @@
-package signalr
+package jsonvalue
 
 import (
 	"errors"
