@@ -19,6 +19,8 @@ type connection struct {
 	serial  atomic.Uint64 // of calls and of POSTs
 	regroup atomic.Bool   // the groups have changed since the token was made
 
+	returning bool       // the client had been connected before this server knew it
+	joining   sync.Mutex // held while hubs are joined
 	receiving sync.Mutex // held while a message of the client is handed to a hub, so that they keep their order
 
 	mu       sync.Mutex
@@ -29,8 +31,10 @@ type connection struct {
 	stream   stream
 	number   uint64 // of the stream
 	posts    map[uint64]chan []byte
-	groups   string // the token of the groups
-	told     bool   // the client has it
+	groups   string // the token of the groups, once there have been any
+	theirs   string // the one that the client has
+	shutdown bool   // the client should come back elsewhere
+	final    string // why the server has ended the connection, to be said last
 	away     time.Time
 	long     bool // the last transport was long polling
 	ended    bool
@@ -51,9 +55,10 @@ type stream interface {
 
 // view is a connection as one of its hubs sees it.
 type view struct {
-	c    *connection
-	s    *service
-	link *hubbub.Link
+	c        *connection
+	s        *service
+	link     *hubbub.Link
+	restored bool // the groups of before are joined; guarded by c.joining
 }
 
 // ID, Protocol, Framing, Request, Outbox and Close are hubbub.Conn.
@@ -69,7 +74,21 @@ func (v *view) Request() *hubbub.Request {
 	return v.c.req
 }
 
-func (v *view) Close(_ *hubbub.Close, reason error) { v.c.end(reason) }
+func (v *view) Close(m *hubbub.Close, reason error) {
+	c := v.c
+	c.mu.Lock()
+	switch {
+	case c.ended || m == nil:
+	case m.AllowReconnect:
+		c.shutdown = true
+	case m.Error != "":
+		c.final = m.Error
+	default:
+		c.final = textEnded
+	}
+	c.mu.Unlock()
+	c.end(reason)
+}
 
 // GroupsChanged implements hubbub.GroupWatcher.
 func (v *view) GroupsChanged() {
@@ -85,7 +104,7 @@ func (errTimeout) Reason() string { return "timeout" }
 
 func (e *endpoint) newConnection(id string, user *hubbub.User, req *hubbub.Request) *connection {
 	c := &connection{
-		ep: e, id: id, user: user, req: req, epoch: newEpoch(), away: time.Now(), gone: make(chan struct{}), told: true,
+		ep: e, id: id, user: user, req: req, epoch: newEpoch(), away: time.Now(), gone: make(chan struct{}),
 	}
 	c.out = hubbub.NewOutbox(1<<30, c.drain) // it holds nothing: the log has the limit
 	return c
@@ -169,8 +188,8 @@ func (c *connection) attach(s stream, t Transport, req *hubbub.Request, cursor, 
 			c.log.rewind(c.log.first + uint64(len(c.log.kept)))
 		}
 	}
-	if groups != c.groups && (groups != "" || c.groups != "") {
-		c.told = c.groups == ""
+	if c.theirs = groups; groups != "" && c.groups == "" {
+		c.regroup.Store(true) // it is worth nothing here, or not yet
 	}
 	c.mu.Unlock()
 	if old != nil {
@@ -192,16 +211,15 @@ func (c *connection) detach(s stream) {
 func (c *connection) has(s stream) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stream == s && (c.log.back < len(c.log.kept) || len(c.log.waiting) > 0 || c.regroup.Load() || !c.told)
+	return c.stream == s && (c.log.back < len(c.log.kept) || len(c.log.waiting) > 0 || c.regroup.Load() || c.theirs != c.groups)
 }
 
 // envelope says how the next one is made.
 type envelope struct {
-	initial  bool // S: the answer to connect
-	stopping bool // T: come back elsewhere
-	delay    int  // L, in milliseconds
-	empty    bool // an envelope without messages is wanted
-	max      int  // about as many bytes of messages
+	initial bool // S: the answer to connect
+	delay   int  // L, in milliseconds
+	empty   bool // one without messages is wanted
+	max     int  // about as many bytes of messages
 }
 
 // refreshGroups makes the groups token anew if the groups have changed.
@@ -220,7 +238,7 @@ func (c *connection) refreshGroups() {
 	}
 	token := groupsToken(c.ep.opts.Keys, c.id, groups)
 	c.mu.Lock()
-	c.groups, c.told = token, false
+	c.groups = token
 	c.mu.Unlock()
 }
 
@@ -239,7 +257,8 @@ func (c *connection) appendNext(dst []byte, s stream, number uint64, e *envelope
 		}
 	}
 	n, size := c.log.messages(e.max)
-	if n == 0 && !e.initial && !e.stopping && !e.empty && c.told {
+	final := n == 0 && c.final != ""
+	if n == 0 && !e.initial && !e.empty && !final && c.theirs == c.groups {
 		return dst, false
 	}
 	var space [512]byte
@@ -249,15 +268,16 @@ func (c *connection) appendNext(dst []byte, s stream, number uint64, e *envelope
 	if e.initial {
 		head = append(head, `,"S":1`...)
 	}
-	if e.stopping {
-		head = append(head, `,"T":1`...)
-	}
-	if !c.told {
+	if c.theirs != c.groups {
 		head = append(append(append(head, `,"G":"`...), c.groups...), '"')
-		c.told = true
+		c.theirs = c.groups
 	}
 	if e.delay > 0 {
 		head = appendNumber(append(head, `,"L":`...), e.delay)
+	}
+	if final {
+		head = appendText(append(head, `,"E":`...), c.final)
+		c.final = ""
 	}
 	head = append(head, `,"M":[`...)
 	dst = frame(dst, len(head)+size+max(n-1, 0)+2)
@@ -267,7 +287,7 @@ func (c *connection) appendNext(dst []byte, s stream, number uint64, e *envelope
 	if n > 0 {
 		c.log.forget(c.ep.opts.MessageBufferSize, now.Add(-c.ep.keepFor))
 	}
-	e.initial, e.stopping, e.empty = false, false, false
+	e.initial, e.empty = false, false
 	return dst, true
 }
 

@@ -76,6 +76,8 @@ type Options struct {
 	MessageBufferSize int
 	// SlowConsumer says what happens to a client that does not read. Default CloseSlow.
 	SlowConsumer SlowConsumer
+	// CloseOnAuthenticationExpiration ends a connection when the credential of its user expires. Default false.
+	CloseOnAuthenticationExpiration bool
 	// EnableJSONP lets long polling clients of other origins ask with script elements. Default false: 403.
 	EnableJSONP bool
 	// DisableJavaScriptProxies stops serving the generated script at /hubs and /js. Default false.
