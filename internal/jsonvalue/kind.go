@@ -74,12 +74,13 @@ func (p *plan) readInterface(s *Scanner, v reflect.Value) error {
 }
 
 func (p *plan) pointerReader() readFunc {
+	t := p.t
 	elem := p.of(p.t.Elem())
 	if NoPointer(elem.t).Kind() == reflect.Pointer {
 		return unreadable(p.t)
 	}
 	return func(s *Scanner, v reflect.Value) error {
-		if null, err := s.Null(); null {
+		if null, err := s.absent(t); null {
 			v.SetZero()
 			return err
 		}
@@ -116,7 +117,7 @@ func (p *plan) listReader() readFunc {
 		}
 	}
 	return func(s *Scanner, v reflect.Value) error {
-		if null, err := s.Null(); null {
+		if null, err := s.absent(t); null {
 			v.SetZero()
 			return err
 		}
@@ -199,7 +200,7 @@ func (p *plan) mapReader() readFunc {
 	t := p.t
 	elem := p.of(t.Elem())
 	return func(s *Scanner, v reflect.Value) error {
-		if null, err := s.Null(); null {
+		if null, err := s.absent(t); null {
 			v.SetZero()
 			return err
 		}
@@ -207,7 +208,7 @@ func (p *plan) mapReader() readFunc {
 		err := s.members(t, func(name []byte) error {
 			key := reflect.New(t.Key()).Elem()
 			if err := setKey(key, string(name)); err != nil {
-				return s.mismatch(t.Key(), s.i)
+				return s.badKey(t.Key(), name)
 			}
 			x := reflect.New(elem.t).Elem()
 			if err := elem.read(s, x); err != nil {
@@ -267,13 +268,13 @@ func (p *plan) structReader() readFunc {
 	for i, f := range fields {
 		plain[i] = f.Field
 	}
-	places := foldNames(plain)
+	places, t := foldNames(plain), p.t
 	return func(s *Scanner, v reflect.Value) error {
-		if null, err := s.Null(); null {
+		if null, err := s.absent(t); null {
 			v.SetZero()
 			return err
 		}
-		return s.members(p.t, func(name []byte) error {
+		return s.members(t, func(name []byte) error {
 			i, ok := lookupFold(places, name)
 			if !ok {
 				return s.Skip()
@@ -298,7 +299,7 @@ func readInString(s *Scanner, plan *plan, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	inner := &Scanner{b: []byte(text), depth: s.depth, limit: s.limit}
+	inner := &Scanner{b: []byte(text), depth: s.depth, limit: s.limit, classic: s.classic}
 	if err := plan.read(inner, v); err != nil || inner.i != len(text) {
 		return s.mismatch(plan.t, start)
 	}

@@ -1,6 +1,7 @@
 package jsonvalue
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -10,6 +11,27 @@ import (
 // errNotFinite is the sentence of ASP.NET Core for NaN and the infinities, which JSON cannot write.
 var errNotFinite = hubbub.Classify("ArgumentException", nil,
 	".NET number values such as positive and negative infinity cannot be written as valid JSON.")
+
+// appendFloat writes a number: in the classic form one that shows that it is no integer, and texts for what is no number.
+func (c *Codec) appendFloat(dst []byte, f float64, bits int) ([]byte, error) {
+	if !c.classic {
+		return appendFloat(dst, f, bits)
+	}
+	switch {
+	case math.IsNaN(f):
+		return append(dst, `"NaN"`...), nil
+	case math.IsInf(f, 1):
+		return append(dst, `"Infinity"`...), nil
+	case math.IsInf(f, -1):
+		return append(dst, `"-Infinity"`...), nil
+	}
+	start := len(dst)
+	dst, err := appendFloat(dst, f, bits)
+	if !bytes.ContainsAny(dst[start:], ".E") {
+		dst = append(dst, ".0"...)
+	}
+	return dst, err
+}
 
 // appendFloat writes the shortest text that reads back as f, in the form of .NET: 1, -0, 0.1, 1E+21, 1E-07.
 func appendFloat(dst []byte, f float64, bits int) ([]byte, error) {

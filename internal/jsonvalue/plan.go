@@ -2,6 +2,7 @@ package jsonvalue
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strconv"
 	"sync"
@@ -75,6 +76,8 @@ type mismatch struct {
 	typ  reflect.Type
 	path string
 	end  int // of the token that does not fit
+
+	class, text string // of the classic form
 }
 
 func (m *mismatch) Error() string {
@@ -83,6 +86,9 @@ func (m *mismatch) Error() string {
 
 // mismatch is the error for the value that starts at start.
 func (s *Scanner) mismatch(t reflect.Type, start int) error {
+	if s.classic {
+		return s.classicMismatch(t, start)
+	}
 	at := Scanner{b: s.b, i: start}
 	if c := at.Peek(); c == '[' || c == '{' {
 		at.i++
@@ -90,6 +96,15 @@ func (s *Scanner) mismatch(t reflect.Type, start int) error {
 		return err
 	}
 	return &mismatch{typ: t, end: at.i}
+}
+
+// badKey is the error for a name that is no key of a map.
+func (s *Scanner) badKey(t reflect.Type, name []byte) error {
+	if s.classic {
+		text := fmt.Sprintf("Could not convert string '%s' to dictionary key type '%s'.", name, fullName(t))
+		return &mismatch{class: conversionClass, text: text, end: s.i}
+	}
+	return s.mismatch(t, s.i)
 }
 
 // under puts the name of a member in front of the path.

@@ -24,6 +24,9 @@ func (c *Codec) Decode(raw []byte, v any) error {
 		}
 		err = ErrSyntax
 	}
+	if c.classic {
+		return refused(raw, err, s.i)
+	}
 	if m, ok := err.(*mismatch); ok {
 		line, at := position(raw, m.end)
 		return hubbub.Classify("JsonException", nil, fmt.Sprintf("%s | LineNumber: %d | BytePositionInLine: %d.", m.Error(), line, at))
@@ -92,6 +95,9 @@ func (s *Scanner) Null() (bool, error) {
 }
 
 func (s *Scanner) string(t reflect.Type) (string, error) {
+	if s.classic {
+		return s.lenientString()
+	}
 	if null, err := s.Null(); null {
 		return "", err
 	}
@@ -107,6 +113,9 @@ func (s *Scanner) string(t reflect.Type) (string, error) {
 }
 
 func (s *Scanner) bool(t reflect.Type) (bool, error) {
+	if s.classic {
+		return s.lenientBool(t)
+	}
 	start := s.i
 	switch s.Peek() {
 	case 't':
@@ -120,6 +129,9 @@ func (s *Scanner) bool(t reflect.Type) (bool, error) {
 
 // numeral reads the text of a number.
 func (s *Scanner) numeral(t reflect.Type) ([]byte, error) {
+	if s.classic {
+		return s.lenientNumeral(t)
+	}
 	c := s.Peek()
 	start := s.i
 	if c != '-' && (c < '0' || c > '9') {
@@ -130,6 +142,9 @@ func (s *Scanner) numeral(t reflect.Type) ([]byte, error) {
 }
 
 func (s *Scanner) int(t reflect.Type, bits int) (int64, error) {
+	if s.classic {
+		return lenientInteger(s, t, func(text []byte) (int64, error) { return ParseInt(text, bits) })
+	}
 	text, err := s.numeral(t)
 	if err != nil {
 		return 0, err
@@ -142,6 +157,9 @@ func (s *Scanner) int(t reflect.Type, bits int) (int64, error) {
 }
 
 func (s *Scanner) uint(t reflect.Type, bits int) (uint64, error) {
+	if s.classic {
+		return lenientInteger(s, t, func(text []byte) (uint64, error) { return parseUint(text, 1<<bits-1) })
+	}
 	text, err := s.numeral(t)
 	if err != nil {
 		return 0, err
@@ -153,20 +171,21 @@ func (s *Scanner) uint(t reflect.Type, bits int) (uint64, error) {
 	return n, nil
 }
 
-// float reads a number. One beyond the range of the type becomes an infinity, as in .NET.
 func (s *Scanner) float(t reflect.Type, bits int) (float64, error) {
+	if s.classic {
+		return s.lenientFloat(t, bits)
+	}
 	text, err := s.numeral(t)
 	if err != nil {
 		return 0, err
 	}
-	f, err := strconv.ParseFloat(string(text), bits)
-	if errors.Is(err, strconv.ErrRange) {
-		err = nil
-	}
-	return f, err
+	return parseFloat(string(text), bits)
 }
 
 func (s *Scanner) bytes(t reflect.Type) ([]byte, error) {
+	if s.classic {
+		return s.lenientBytes(t)
+	}
 	if null, err := s.Null(); null {
 		return nil, err
 	}
@@ -208,11 +227,7 @@ func (s *Scanner) anyValue() (any, error) {
 				return n, nil
 			}
 		}
-		f, err := strconv.ParseFloat(string(raw), 64)
-		if errors.Is(err, strconv.ErrRange) {
-			err = nil
-		}
-		return f, err
+		return parseFloat(string(raw), 64)
 	}
 }
 
@@ -260,8 +275,12 @@ func (s *Scanner) anyObject() (any, error) {
 func (p *plan) makeReader() readFunc {
 	t := p.t
 	switch {
+	case t == timeType && p.c.classic:
+		return lenientTimeReader(t)
 	case t == timeType:
 		return textReader(t, parseTime)
+	case t == durationType && p.c.classic:
+		return textReader(t, lenientDuration)
 	case t == durationType:
 		return textReader(t, parseDuration)
 	case t == rawJSONType:
@@ -339,11 +358,14 @@ func readUnmarshaler(t reflect.Type) readFunc {
 			v.SetZero()
 			return s.word("null")
 		}
+		if c := s.Peek(); s.classic && (c == '-' || c >= '0' && c <= '9') {
+			return readNumeralText(s, v)
+		}
 		if s.Peek() != '"' {
 			return s.mismatch(t, start)
 		}
 		text, err := s.string(t)
-		if err == nil && uuid && len(text) != UUIDLen {
+		if err == nil && uuid && len(text) != UUIDLen && !s.classic {
 			err = s.mismatch(t, start)
 		}
 		if err == nil && v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)) != nil {
@@ -351,4 +373,29 @@ func readUnmarshaler(t reflect.Type) readFunc {
 		}
 		return err
 	}
+}
+
+// readNumeralText reads a number into a type that knows its text: an enum has its number there, others its digits.
+func readNumeralText(s *Scanner, v reflect.Value) error {
+	_, raw, start, err := s.token()
+	if err != nil {
+		return err
+	}
+	switch {
+	case v.CanInt():
+		n, err := ParseInt(raw, v.Type().Bits())
+		if err == nil {
+			v.SetInt(n)
+			return nil
+		}
+	case v.CanUint():
+		n, err := parseUint(raw, 1<<v.Type().Bits()-1)
+		if err == nil {
+			v.SetUint(n)
+			return nil
+		}
+	case v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(raw) == nil:
+		return nil
+	}
+	return s.mismatch(v.Type(), start)
 }

@@ -27,6 +27,8 @@ type Scanner struct {
 	depth int32 // open arrays and objects
 	limit int32 // how many may be open
 	exact bool  // values of no type keep all digits of integers (see anyValue)
+
+	classic bool // values are read in the classic form
 }
 
 // Peek skips white space and returns the next byte, 0 at the end.
@@ -96,7 +98,7 @@ func (s *Scanner) Name() ([]byte, error) {
 		return raw, nil
 	}
 	// A name that is no text is nobody's name: it stays as it is.
-	if decoded, err := unescape(raw); err == nil {
+	if decoded, err := unescape(raw, s.classic); err == nil {
 		return []byte(decoded), nil
 	}
 	return raw, nil
@@ -357,13 +359,15 @@ func (s *Scanner) Text() (string, error) {
 	if plain {
 		return string(raw), nil
 	}
-	return unescape(raw)
+	return unescape(raw, s.classic)
 }
 
 // unescape returns the text of what rawString returned. It fails on bytes that are no UTF-8 and on half surrogate pairs,
-// which the scanner lets pass because a message that holds them is whole.
-func unescape(raw []byte) (string, error) {
-	if !utf8.Valid(raw) {
+// which the scanner lets pass because a message that holds them is whole. With lenient they become U+FFFD.
+func unescape(raw []byte, lenient bool) (string, error) {
+	if lenient {
+		raw = validText(raw)
+	} else if !utf8.Valid(raw) {
 		return "", ErrUTF8
 	}
 	first := 0
@@ -388,14 +392,17 @@ func unescape(raw []byte) (string, error) {
 		r := hex4(raw[i+2:])
 		i += 6
 		if utf16.IsSurrogate(r) {
-			if i+6 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
+			whole := utf8.RuneError
+			if i+6 <= len(raw) && raw[i] == '\\' && raw[i+1] == 'u' {
+				whole = utf16.DecodeRune(r, hex4(raw[i+2:]))
+			}
+			if whole == utf8.RuneError && !lenient {
 				return "", ErrSurrogate
 			}
-			r = utf16.DecodeRune(r, hex4(raw[i+2:]))
-			if r == utf8.RuneError {
-				return "", ErrSurrogate
+			if whole != utf8.RuneError {
+				i += 6
 			}
-			i += 6
+			r = whole
 		}
 		out = utf8.AppendRune(out, r)
 	}

@@ -40,8 +40,16 @@ var plainByte = func() (plain [utf8.RuneSelf]bool) {
 	return plain
 }()
 
-// AppendString writes a string with exactly the escapes of ASP.NET Core. Bytes that are no UTF-8 become U+FFFD.
+// AppendString writes a string with exactly the escapes of the .NET side. Bytes that are no UTF-8 become U+FFFD.
 func (c *Codec) AppendString(dst []byte, s string) []byte {
+	if c.classic {
+		return appendClassicString(dst, s)
+	}
+	return appendString(dst, s)
+}
+
+// appendString writes a string with the escapes of System.Text.Json.
+func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
@@ -85,4 +93,43 @@ func appendEscape(dst []byte, r rune) []byte {
 		r = 0xdc00 + r&0x3ff
 	}
 	return append(dst, '\\', 'u', upperHex[r>>12&15], upperHex[r>>8&15], upperHex[r>>4&15], upperHex[r&15])
+}
+
+// appendClassicString writes a string with the escapes of Json.NET.
+func appendClassicString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		b := s[i]
+		if b < utf8.RuneSelf {
+			if !plainByte[b] && b != 0x7f {
+				dst = appendClassicEscape(append(dst, s[start:i]...), rune(b))
+				start = i + 1
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = utf8.AppendRune(append(dst, s[start:i]...), r)
+			start = i + n
+		case r == 0x85 || r == 0x2028 || r == 0x2029:
+			dst = appendClassicEscape(append(dst, s[start:i]...), r)
+			start = i + n
+		}
+		i += n
+	}
+	return append(append(dst, s[start:]...), '"')
+}
+
+func appendClassicEscape(dst []byte, r rune) []byte {
+	at := len(dst)
+	dst = appendEscape(dst, r)
+	for i := at + 2; i < len(dst); i++ { // the digits of \u
+		if dst[i] >= 'A' && dst[i] <= 'F' {
+			dst[i] |= 0x20
+		}
+	}
+	return dst
 }

@@ -35,7 +35,7 @@ func (c *Codec) Append(dst []byte, v any) ([]byte, error) {
 	case uint64:
 		return strconv.AppendUint(dst, v, 10), nil
 	case float64:
-		return appendFloat(dst, v, 64)
+		return c.appendFloat(dst, v, 64)
 	case []byte:
 		return appendBase64(dst, v), nil
 	case time.Time:
@@ -167,8 +167,8 @@ func (p *plan) makeKindWriter() writeFunc {
 			return strconv.AppendUint(dst, v.Uint(), 10), nil
 		}
 	case reflect.Float32, reflect.Float64:
-		bits := p.t.Bits()
-		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return appendFloat(dst, v.Float(), bits) }
+		c, bits := p.c, p.t.Bits()
+		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return c.appendFloat(dst, v.Float(), bits) }
 	case reflect.String:
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
 			return p.c.AppendString(dst, v.String()), nil
