@@ -81,7 +81,7 @@ func handshakeMembers(record []byte, member func(s *jsonvalue.Scanner, name []by
 func appendHandshake(dst []byte, errText string) []byte {
 	dst = append(dst, '{')
 	if errText != "" {
-		dst = handshakeCodec.AppendString(append(dst, `"error":`...), errText)
+		dst = jsonvalue.AppendString(append(dst, `"error":`...), errText)
 	}
 	return append(dst, '}', recordSeparator)
 }

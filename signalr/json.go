@@ -64,23 +64,23 @@ func (p *jsonProtocol) append(dst []byte, m hubbub.Message) (_ []byte, err error
 		return p.appendCall(dst, m)
 	case *hubbub.StreamItem:
 		dst = append(dst, `{"type":2`...)
-		dst = p.appendMember(dst, `,"invocationId":`, m.InvocationID)
+		dst = appendMember(dst, `,"invocationId":`, m.InvocationID)
 		return p.AppendValue(append(dst, `,"item":`...), m.Item)
 	case *hubbub.Completion:
 		dst = append(dst, `{"type":3`...)
-		dst = p.appendMember(dst, `,"invocationId":`, m.InvocationID)
-		dst = p.appendMember(dst, `,"error":`, m.Error)
+		dst = appendMember(dst, `,"invocationId":`, m.InvocationID)
+		dst = appendMember(dst, `,"error":`, m.Error)
 		if m.HasResult && m.Error == "" {
 			return p.AppendValue(append(dst, `,"result":`...), m.Result)
 		}
 	case *hubbub.CancelInvocation:
 		dst = append(dst, `{"type":5`...)
-		dst = p.appendMember(dst, `,"invocationId":`, m.InvocationID)
+		dst = appendMember(dst, `,"invocationId":`, m.InvocationID)
 	case hubbub.Ping:
 		dst = append(dst, `{"type":6`...)
 	case *hubbub.Close:
 		dst = append(dst, `{"type":7`...)
-		dst = p.appendMember(dst, `,"error":`, m.Error)
+		dst = appendMember(dst, `,"error":`, m.Error)
 		if m.AllowReconnect {
 			dst = append(dst, `,"allowReconnect":true`...)
 		}
@@ -95,11 +95,11 @@ func (p *jsonProtocol) append(dst []byte, m hubbub.Message) (_ []byte, err error
 }
 
 // appendMember writes a member that is left out when it is empty. name comes with its punctuation.
-func (p *jsonProtocol) appendMember(dst []byte, name, value string) []byte {
+func appendMember(dst []byte, name, value string) []byte {
 	if value == "" {
 		return dst
 	}
-	return p.AppendString(append(dst, name...), value)
+	return jsonvalue.AppendString(append(dst, name...), value)
 }
 
 func (p *jsonProtocol) appendCall(dst []byte, in *hubbub.Invocation) (_ []byte, err error) {
@@ -109,10 +109,10 @@ func (p *jsonProtocol) appendCall(dst []byte, in *hubbub.Invocation) (_ []byte, 
 		dst = append(dst, `{"type":1`...)
 	}
 	if len(in.Headers) > 0 {
-		dst = p.appendHeaders(append(dst, `,"headers":{`...), in.Headers)
+		dst = appendHeaders(append(dst, `,"headers":{`...), in.Headers)
 	}
-	dst = p.appendMember(dst, `,"invocationId":`, in.ID)
-	dst = p.AppendString(append(dst, `,"target":`...), in.Target)
+	dst = appendMember(dst, `,"invocationId":`, in.ID)
+	dst = jsonvalue.AppendString(append(dst, `,"target":`...), in.Target)
 	dst = append(dst, `,"arguments":[`...)
 	for i := range in.Args.Len() {
 		if i > 0 {
@@ -129,20 +129,20 @@ func (p *jsonProtocol) appendCall(dst []byte, in *hubbub.Invocation) (_ []byte, 
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = p.AppendString(dst, id)
+			dst = jsonvalue.AppendString(dst, id)
 		}
 		dst = append(dst, ']')
 	}
 	return dst, nil
 }
 
-func (p *jsonProtocol) appendHeaders(dst []byte, headers map[string]string) []byte {
+func appendHeaders(dst []byte, headers map[string]string) []byte {
 	for i, name := range sortedKeys(headers) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = p.AppendString(dst, name)
-		dst = p.AppendString(append(dst, ':'), headers[name])
+		dst = jsonvalue.AppendString(dst, name)
+		dst = jsonvalue.AppendString(append(dst, ':'), headers[name])
 	}
 	return append(dst, '}')
 }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 // again parses a record, appends the message and parses that: it must be the same message.
@@ -141,7 +142,7 @@ func FuzzHandshake(f *testing.F) {
 			}
 			return
 		}
-		out := handshakeCodec.AppendString([]byte(`{"protocol":`), h.Protocol)
+		out := jsonvalue.AppendString([]byte(`{"protocol":`), h.Protocol)
 		out, err = handshakeCodec.Append(append(out, `,"version":`...), h.Version)
 		if err != nil {
 			t.Fatal(err)

@@ -75,6 +75,14 @@ func New(naming hubbub.Naming) *Codec { return &core[min(naming, hubbub.AsDeclar
 // NewClassic returns the codec of classic SignalR, whose names are as declared unless a program wants it otherwise.
 func NewClassic(naming hubbub.Naming) *Codec { return &classic[min(naming, hubbub.AsDeclared)] }
 
+// appendString writes a string in the codec's form.
+func (c *Codec) appendString(dst []byte, s string) []byte {
+	if c.classic {
+		return AppendClassicString(dst, s)
+	}
+	return AppendString(dst, s)
+}
+
 // TypeName is the name that .NET has for the type of v, or for the type v points to, such as Int32.
 func (c *Codec) TypeName(v any) string { return TypeName(reflect.TypeOf(v)) }
 

@@ -66,7 +66,7 @@ func (p *plan) fields() []planField {
 	ByDepth(plain, false)
 	fields := make([]planField, len(plain))
 	for i, f := range plain {
-		fields[i] = planField{Field: f, plan: p.of(f.Type), quoted: append(p.c.AppendString(nil, f.Name), ':')}
+		fields[i] = planField{Field: f, plan: p.of(f.Type), quoted: append(p.c.appendString(nil, f.Name), ':')}
 	}
 	return fields
 }

@@ -115,7 +115,7 @@ func TestStrings(t *testing.T) {
 		"\ufffd":                         "\"\ufffd\"",
 		"a\xffb\xc3":                     `"a\uFFFDb\uFFFD"`,
 	} {
-		if got := string(jsonvalue.New(hubbub.CamelCase).AppendString(nil, in)); got != want {
+		if got := string(jsonvalue.AppendString(nil, in)); got != want {
 			t.Errorf("write %q: %s, want %s", in, got, want)
 		}
 	}

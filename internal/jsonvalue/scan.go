@@ -47,12 +47,14 @@ func (s *Scanner) Peek() byte {
 // Enter steps over the bracket that opens an array or an object.
 func (s *Scanner) Enter() error {
 	if s.depth >= s.limit {
-		return fmt.Errorf("%w than %d", ErrDepth, s.limit)
+		return s.tooDeep()
 	}
 	s.depth++
 	s.i++
 	return nil
 }
+
+func (s *Scanner) tooDeep() error { return fmt.Errorf("%w than %d", ErrDepth, s.limit) }
 
 // Leave steps over the bracket that closes it.
 func (s *Scanner) Leave() {

@@ -40,16 +40,8 @@ var plainByte = func() (plain [utf8.RuneSelf]bool) {
 	return plain
 }()
 
-// AppendString writes a string with exactly the escapes of the .NET side. Bytes that are no UTF-8 become U+FFFD.
-func (c *Codec) AppendString(dst []byte, s string) []byte {
-	if c.classic {
-		return appendClassicString(dst, s)
-	}
-	return appendString(dst, s)
-}
-
-// appendString writes a string with the escapes of System.Text.Json.
-func appendString(dst []byte, s string) []byte {
+// AppendString writes a string with exactly the escapes of ASP.NET Core. Bytes that are no UTF-8 become U+FFFD.
+func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
@@ -95,8 +87,8 @@ func appendEscape(dst []byte, r rune) []byte {
 	return append(dst, '\\', 'u', upperHex[r>>12&15], upperHex[r>>8&15], upperHex[r>>4&15], upperHex[r&15])
 }
 
-// appendClassicString writes a string with the escapes of Json.NET.
-func appendClassicString(dst []byte, s string) []byte {
+// AppendClassicString writes a string with exactly the escapes of Json.NET. Bytes that are no UTF-8 become U+FFFD.
+func AppendClassicString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {

@@ -23,7 +23,10 @@ func (c *Codec) Append(dst []byte, v any) ([]byte, error) {
 	case nil:
 		return append(dst, "null"...), nil
 	case string:
-		return c.AppendString(dst, v), nil
+		if c.classic {
+			return AppendClassicString(dst, v), nil
+		}
+		return AppendString(dst, v), nil
 	case bool:
 		return strconv.AppendBool(dst, v), nil
 	case int:
@@ -139,7 +142,7 @@ func (p *plan) writeTextMarshaler(dst []byte, v reflect.Value, _ int) ([]byte, e
 	if err != nil {
 		return dst, fmt.Errorf("write %s: %w", v.Type(), err)
 	}
-	return p.c.AppendString(dst, string(text)), nil
+	return p.c.appendString(dst, string(text)), nil
 }
 
 // IsNil reports whether v is nil: a pointer, an interface, a map or a slice.
@@ -170,9 +173,10 @@ func (p *plan) makeKindWriter() writeFunc {
 		c, bits := p.c, p.t.Bits()
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return c.appendFloat(dst, v.Float(), bits) }
 	case reflect.String:
-		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
-			return p.c.AppendString(dst, v.String()), nil
+		if p.c.classic {
+			return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return AppendClassicString(dst, v.String()), nil }
 		}
+		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return AppendString(dst, v.String()), nil }
 	case reflect.Interface:
 		return p.writeInterface
 	case reflect.Pointer:
@@ -291,7 +295,7 @@ func (p *plan) mapWriter() writeFunc {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(p.c.AppendString(dst, e.name), ':')
+			dst = append(p.c.appendString(dst, e.name), ':')
 			if dst, err = elem.write(dst, e.value, depth); err != nil {
 				return dst, err
 			}
