@@ -174,7 +174,9 @@ func (p *plan) makeKindWriter() writeFunc {
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return c.appendFloat(dst, v.Float(), bits) }
 	case reflect.String:
 		if p.c.classic {
-			return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return AppendClassicString(dst, v.String()), nil }
+			return func(dst []byte, v reflect.Value, _ int) ([]byte, error) {
+				return AppendClassicString(dst, v.String()), nil
+			}
 		}
 		return func(dst []byte, v reflect.Value, _ int) ([]byte, error) { return AppendString(dst, v.String()), nil }
 	case reflect.Interface:
