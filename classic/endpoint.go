@@ -27,7 +27,7 @@ type endpoint struct {
 	hubs        []*service
 	byName      map[string]*service // in lower case
 	raw         *service            // of a persistent connection
-	values      codec
+	values      *codec
 
 	mu    sync.Mutex
 	conns map[string]*connection
@@ -38,7 +38,7 @@ type endpoint struct {
 
 func newEndpoint(opts *Options, hubs ...*hubbub.Hub) *endpoint {
 	e := &endpoint{
-		opts: opts.withDefaults(), byName: make(map[string]*service), prune: 64,
+		opts: opts.withDefaults(), byName: make(map[string]*service), values: newCodec(), prune: 64,
 		conns: make(map[string]*connection), ended: make(map[string]time.Time),
 	}
 	e.keepFor = e.opts.keepFor()
@@ -60,7 +60,7 @@ func newEndpoint(opts *Options, hubs ...*hubbub.Hub) *endpoint {
 // add offers a hub.
 func (e *endpoint) add(h *hubbub.Hub, raw bool) *service {
 	o := h.Options()
-	s := &service{hub: h, name: h.Name(), proto: &protocol{name: h.Name(), values: &e.values, details: o.EnableDetailedErrors, raw: raw}}
+	s := &service{hub: h, name: h.Name(), proto: &protocol{name: h.Name(), values: e.values, details: o.EnableDetailedErrors, raw: raw}}
 	h.Support(s.proto)
 	e.hubs = append(e.hubs, s)
 	e.byName[strings.ToLower(s.name)] = s

@@ -10,7 +10,7 @@ import (
 // receive hands a message of the client to its hub. route is the way that the answer takes. It may wait while the hub has too
 // much to do; the client then waits too. An error means that the message could not be read; then nobody answers it.
 func (c *connection) receive(data []byte, route string) error {
-	in, err := parseInvocation(data, &c.ep.values)
+	in, err := parseInvocation(data, c.ep.values)
 	if err != nil {
 		if in.id == nil {
 			return err
@@ -25,7 +25,7 @@ func (c *connection) receive(data []byte, route string) error {
 		return nil
 	}
 	return c.call(s, &hubbub.Invocation{
-		ID: string(id), Target: in.method, Args: hubbub.RawArgs(in.args, &c.ep.values), State: hubbub.NewState(in.state),
+		ID: string(id), Target: in.method, Args: hubbub.RawArgs(in.args, c.ep.values), State: hubbub.NewState(in.state),
 	}, len(data))
 }
 
@@ -63,7 +63,7 @@ func (c *connection) received(data []byte) error {
 		return err
 	}
 	return c.call(c.ep.raw, &hubbub.Invocation{
-		Target: "OnReceived", Args: hubbub.RawArgs([][]byte{text}, &c.ep.values),
+		Target: "OnReceived", Args: hubbub.RawArgs([][]byte{text}, c.ep.values),
 	}, len(data))
 }
 
