@@ -2,6 +2,7 @@ package jsonvalue_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -79,7 +80,7 @@ func TestClassicRead(t *testing.T) {
 		{`{"NUMBER":"5","unknown":[{}],"textValue":7}`, inner{Number: 5, TextValue: text("7")}}, {`null`, inner{}}, {`""`, inner{}}, {`""`, []int(nil)}, {`""`, map[string]int(nil)}, {`""`, (*int)(nil)},
 		{`""`, (*time.Time)(nil)}, {`null`, (*int)(nil)}, {`"x"`, &x}, {`["1",2,3]`, []int{1, 2, 3}}, {`{"a":"1"}`, map[string]int{"a": 1}}, {`{"1":"a"}`, map[int]string{1: "a"}},
 		{`[1,"a",null,true,{"b":[1.5]}]`, []any{1.0, "a", nil, true, map[string]any{"b": []any{1.5}}}}, {`""`, any("")}, {`"1.50"`, json.Number("1.50")}, {`1.50`, json.Number("1.50")},
-		{`"\ud800x\udc00"`, "\ufffdx\ufffd"}, {`"\ud83d\ude00"`, "😀"}, {"\"\xff\\n\"", "\ufffd\n"}, {`"5"`, level(5)}, {`5`, level(5)}, {`5`, tag{"5"}}, {`null`, tag{}}, {`{"Quoted":5}`, named1{Quoted: 5}},
+		{`"\ud800x\udc00"`, "\ufffdx\ufffd"}, {`"\ud83d\ude00"`, "😀"}, {"\"\xff\\n\"", "\ufffd\n"}, {`"5"`, level(5)}, {`5`, level(5)}, {`5`, dial(5)}, {`1.5`, tag{"1.5"}}, {`null`, tag{}}, {`{"Quoted":5}`, named1{Quoted: 5}},
 		{`"01000000-0000-0000-0000-000000000000"`, uuid{1}}, {`"01000000000000000000000000000000"`, uuid{1}}, {`"true"`, any("true")},
 	} {
 		got := reflect.New(reflect.TypeOf(c.want))
@@ -103,6 +104,8 @@ func text(s string) *string { return &s }
 type (
 	// level is an enum that is written as its name.
 	level int
+	// dial is one of those without a sign.
+	dial uint8
 	// tag is a text of its own.
 	tag struct{ text string }
 )
@@ -113,6 +116,8 @@ func (l *level) UnmarshalText(text []byte) error {
 	*l = level(text[0] - '0')
 	return nil
 }
+
+func (d *dial) UnmarshalText([]byte) error { return errors.New("not a text") }
 
 func (t *tag) UnmarshalText(text []byte) error {
 	t.text = string(text)
@@ -161,6 +166,11 @@ func TestClassicRefusals(t *testing.T) {
 		{`5`, new(time.Duration), serializer + "Error converting value 5 to type 'System.TimeSpan'. Path '', line 1, position 1."},
 		{`"x"`, new(uuid), serializer + "Error converting value \"x\" to type 'System.Guid'. Path '', line 1, position 3."},
 		{`null`, new(uuid), serializer + "Error converting value {null} to type 'System.Guid'. Path '', line 1, position 4."},
+		{`1.5`, new(level), serializer + "Error converting value 1.5 to type 'level'. Path '', line 1, position 3."},
+		{`256`, new(dial), serializer + "Error converting value 256 to type 'dial'. Path '', line 1, position 3."},
+		{`"x"`, new(dial), serializer + "Error converting value \"x\" to type 'dial'. Path '', line 1, position 3."},
+		{`false`, new(uuid), serializer + "Error converting value False to type 'System.Guid'. Path '', line 1, position 5."},
+		{`5`, new([]byte), reader + "Unexpected character encountered while parsing value: 5. Path '', line 1, position 1."},
 		{`"+"`, new([]byte), reader + "The input is not a valid Base-64 string. Path '', line 1, position 3."},
 		{`[1,256]`, new([]byte), serializer + "Error converting value 256 to type 'System.Byte'. Path '[1]', line 1, position 6."},
 		{`5`, new(inner), serializer + "Error converting value 5 to type 'inner'. Path '', line 1, position 1."},

@@ -44,7 +44,7 @@ func (s *Scanner) Peek() byte {
 	return 0
 }
 
-// Enter steps over the bracket that opens an array or an object.
+// Enter steps over the bracket that opens an array or an object, which Peek has seen.
 func (s *Scanner) Enter() error {
 	if s.depth >= s.limit {
 		return s.tooDeep()
@@ -56,7 +56,7 @@ func (s *Scanner) Enter() error {
 
 func (s *Scanner) tooDeep() error { return fmt.Errorf("%w than %d", ErrDepth, s.limit) }
 
-// Leave steps over the bracket that closes it.
+// Leave steps over the bracket that closes it, which Peek has seen. More does it by itself.
 func (s *Scanner) Leave() {
 	s.depth--
 	s.i++
@@ -352,8 +352,11 @@ func parseUint(raw []byte, limit uint64) (uint64, error) {
 	return n, nil
 }
 
-// Text reads a string.
+// Text reads a string. Anything else is a syntax error.
 func (s *Scanner) Text() (string, error) {
+	if s.Peek() != '"' {
+		return "", ErrSyntax
+	}
 	raw, plain, err := s.rawString()
 	if err != nil {
 		return "", err
