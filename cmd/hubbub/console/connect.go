@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
-
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/signalr"
+	"github.com/spf13/cobra"
 )
 
 const connectHelp = `  invoke TARGET ARG…   call a method and print its result
@@ -27,13 +22,15 @@ Arguments are JSON where they are JSON, and text otherwise: 42 is a number, {"a"
 "two words" and 'two words' are texts with blanks.`
 
 func (c *Console) connectCommand() *cobra.Command {
-	var reconnect bool
+	var reconnect, forget bool
 	cmd := c.command("connect URL", "Talk to a hub: calls of yours and of the server, as they come",
 		"Connect and talk to a hub. What the server calls is printed as it comes; these are the commands at the prompt:\n\n"+connectHelp+
-			"\n\nArrow keys bring back what was typed before. When the input is no terminal, its lines are the commands.",
+			"\n\nArrow keys bring back what was typed before, in earlier sessions too, except lines that begin with a blank (--no-history keeps none);\n"+
+			"Tab completes commands and methods that were called before. When the input is no terminal, its lines are the commands.",
 		"  hubbub connect http://localhost:8080/chat\n  echo 'invoke Count room-1' | hubbub connect https://example.com/hub --token-cmd 'cat token.txt'",
-		cobra.ExactArgs(1), func(s *session, _ []string) error { return s.connect(reconnect) })
+		cobra.ExactArgs(1), func(s *session, _ []string) error { return s.connect(reconnect, forget) })
 	cmd.Flags().BoolVar(&reconnect, "reconnect", true, "come back when the connection is lost")
+	cmd.Flags().BoolVar(&forget, "no-history", false, "neither read nor keep what is typed")
 	return cmd
 }
 
@@ -42,16 +39,17 @@ type conversation struct {
 	*session
 	client   *signalr.Client
 	terminal bool            // a person types
+	forget   bool            // what is typed
 	ctx      context.Context // ends with the conversation
 	calls    context.Context // ends with the calls and streams that run
 	stop     context.CancelFunc
 	running  chan struct{} // as many values as calls and streams run beside the prompt, at most 16
 }
 
-func (s *session) connect(reconnect bool) error {
+func (s *session) connect(reconnect, forget bool) error {
 	ctx, end := context.WithCancel(s.ctx)
 	defer end()
-	v := &conversation{session: s, ctx: ctx, running: make(chan struct{}, 16)}
+	v := &conversation{session: s, forget: forget, ctx: ctx, running: make(chan struct{}, 16)}
 	v.calls, v.stop = context.WithCancel(ctx)
 	defer func() { v.stop() }()
 	v.client = s.newClient(func(o *signalr.ClientOptions) {
@@ -85,67 +83,6 @@ func (v *conversation) drain() {
 	for range cap(v.running) {
 		v.running <- struct{}{}
 	}
-}
-
-// input returns the lines that are typed, and how to leave the terminal as it was.
-func (v *conversation) input() (lines <-chan line, restore func(), err error) {
-	in, ok := v.console.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) || !isTerminal(v.console.Stdout) || v.flags.json {
-		return v.lines(), func() {}, nil
-	}
-	old, err := term.MakeRaw(int(in.Fd()))
-	if err != nil {
-		return nil, nil, fmt.Errorf("terminal: %w", err)
-	}
-	t := term.NewTerminal(struct {
-		io.Reader
-		io.Writer
-	}{in, v.console.Stdout}, "> ")
-	if width, height, err := term.GetSize(int(in.Fd())); err == nil && width > 0 {
-		_ = t.SetSize(width, height) // a size that it does not like leaves the old one
-	}
-	t.AutoCompleteCallback = complete
-	v.print.mu.Lock()
-	v.print.out, v.print.err = t, t // what is printed goes above the line that is being typed
-	v.print.mu.Unlock()
-	v.terminal = true
-	restore = func() {
-		v.print.mu.Lock()
-		v.print.out, v.print.err = v.console.Stdout, v.console.Stderr
-		v.print.mu.Unlock()
-		_ = term.Restore(int(in.Fd()), old)
-	}
-	ch := make(chan line)
-	go func() {
-		defer close(ch)
-		for {
-			text, err := t.ReadLine()
-			if err != nil {
-				return
-			}
-			select {
-			case ch <- line{text: text}:
-			case <-v.ctx.Done():
-				return
-			}
-		}
-	}()
-	return ch, restore, nil
-}
-
-var verbs = []string{"invoke ", "send ", "stream ", "stop", "status", "help", "quit"}
-
-// complete finishes a command when Tab is pressed.
-func complete(text string, pos int, key rune) (string, int, bool) {
-	if key != '\t' || pos == 0 {
-		return "", 0, false
-	}
-	for _, verb := range verbs {
-		if strings.HasPrefix(verb, text[:pos]) {
-			return verb + text[pos:], len(verb), true
-		}
-	}
-	return "", 0, false
 }
 
 // talk does what the lines say until there are no more.

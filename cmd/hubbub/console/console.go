@@ -49,7 +49,7 @@ func (c *Console) command(use, short, long, example string, args cobra.Positiona
 		}
 		return nil
 	}
-	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: wanted, GroupID: GroupID,
+	cmd := &cobra.Command{Use: use, Short: short, Long: long + exitHelp, Example: example, Args: wanted, GroupID: GroupID,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(_ *cobra.Command, args []string) error {
 			ctx, cancel := context.WithCancelCause(context.Background())

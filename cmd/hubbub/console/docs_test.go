@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -38,6 +39,11 @@ func TestDocs(t *testing.T) {
 	for _, code := range []string{"0", "1", "2", "10", "11", "12", "13", "14", "15", "16", "17", "18", "20"} {
 		if !strings.Contains(text, "\n| "+code+" | ") {
 			t.Errorf("the exit code %s is not there", code)
+		}
+		for _, cmd := range c.Commands() {
+			if _, codes, _ := strings.Cut(cmd.Long, "Exit codes: "); !regexp.MustCompile(`(^|[, \n])` + code + ` [a-z]`).MatchString(codes) {
+				t.Errorf("the exit code %s is not in the help of %s", code, cmd.Name())
+			}
 		}
 	}
 }

@@ -31,6 +31,13 @@ const (
 	CodeInterrupted = 20 // stopped by a signal before it was done
 )
 
+// exitHelp closes the help of every command.
+const exitHelp = `
+
+Exit codes: 0 done, 1 something else, 2 wrong command line, 10 no SignalR hub there, 11 an older ASP.NET SignalR server, 12 refused
+(no or bad access token), 13 unreachable, 14 the server says no, 15 no answer in time, 16 connection lost, 17 doctor or conformance
+found something, 18 certificate not trusted, 20 stopped by a signal.`
+
 // Failure is an error with its exit code and a sentence for people.
 type Failure struct {
 	Code int
@@ -83,6 +90,8 @@ func (s *session) classify(err error) *Failure {
 		return fail(CodeClassic, "%s is an ASP.NET SignalR server, which speaks the older protocol; this needs an ASP.NET Core SignalR hub", s.url)
 	case errors.Is(err, signalr.ErrInvalidAnswer):
 		return fail(CodeAddress, "there is no SignalR hub at %s: what answers there is something else", s.url)
+	case errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), http.ErrSchemeMismatch.Error()):
+		return fail(CodeAddress, "%s does not speak TLS: try http:// in the address", s.url.Host)
 	case isStatus:
 		return s.classifyStatus(status)
 	case isTLS(err):
@@ -120,6 +129,9 @@ func (s *session) classifyStatus(e *signalr.HTTPError) *Failure {
 		return &Failure{CodeRefused, fmt.Errorf("%s knows who you are and says no (status 403)", s.url)}
 	case e.What == "negotiate" && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed):
 		return &Failure{CodeAddress, fmt.Errorf("there is no SignalR hub at %s (status %d): check the path", s.url, e.Status)}
+	}
+	if body := strings.ToLower(e.Body); e.Status == http.StatusBadRequest && strings.Contains(body, "http request") && strings.Contains(body, " https ") {
+		return &Failure{CodeAddress, fmt.Errorf("%s speaks TLS: try https:// in the address", s.url.Host)} // so say Go and nginx
 	}
 	return &Failure{CodeServer, e}
 }

@@ -27,7 +27,14 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files in testdata")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if binaries != "" {
+			os.RemoveAll(binaries)
+		}
+		os.Exit(code)
+	}))
+}
 
 // output is a writer that can be watched.
 type output struct {
