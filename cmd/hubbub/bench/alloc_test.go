@@ -7,7 +7,7 @@ package bench
 import "testing"
 
 func TestAllocHotPaths(t *testing.T) {
-	tmpl := newTemplate(wireHub, "Echo", "", 100, true)
+	tmpl := newTemplate(wireHub, format{framed: true}, "Echo", "", 100, true)
 	buf := make([]byte, 0, 1024)
 	frame := unmasked(opText, []byte(`{"type":1,"target":"Message","arguments":["`+string(tmpl.frame[tmpl.stamp:tmpl.stamp+100])+`"]}`+"\x1e"))
 	var s splitter

@@ -94,6 +94,14 @@ func differences(a, b *Report) []string {
 	}
 	say("connections", a.Job.Connections, b.Job.Connections)
 	say("size", a.Job.Size, b.Job.Size)
+	orElse := func(name, other string) string { // reports of before have neither
+		if name == "" {
+			return other
+		}
+		return name
+	}
+	say("protocol", orElse(a.Job.Protocol, protocolJSON), orElse(b.Job.Protocol, protocolJSON))
+	say("transport", orElse(a.Job.Transport, transportWebSockets), orElse(b.Job.Transport, transportWebSockets))
 	say("rate", a.Job.Rate, b.Job.Rate)
 	say("pipeline", a.Job.Pipeline, b.Job.Pipeline)
 	say("burst", a.Job.Burst, b.Job.Burst)

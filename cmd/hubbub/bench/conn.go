@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -17,12 +16,13 @@ import (
 
 // conn is one connection of the load. One goroutine reads it; writes are safe for concurrent use.
 type conn struct {
-	nc    net.Conn
-	index int // among all connections of all workers
-	wire  Wire
-	split splitter
-	buf   []byte
-	have  int // bytes of buf that are not handled yet
+	nc     net.Conn
+	index  int // among all connections of all workers
+	wire   Wire
+	format format
+	split  splitter
+	buf    []byte
+	have   int // bytes of buf that are not handled yet
 
 	wmu     sync.Mutex
 	leaving atomic.Bool // closed by the load
@@ -111,12 +111,18 @@ func (d *dialer) dial(ctx context.Context, index int) (*conn, error) {
 	if d.job.Sources > 0 {
 		nd.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+index%d.job.Sources))}
 	}
-	nc, err := d.target.dial(ctx, &nd, d.job.Insecure)
+	var nc net.Conn
+	var err error
+	if d.job.overHTTP() {
+		nc, err = d.open(ctx, &nd)
+	} else {
+		nc, err = d.target.dial(ctx, &nd, d.job.Insecure)
+	}
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{nc: nc, index: index, wire: d.job.Target.Wire, buf: make([]byte, firstBuffer)}
-	c.split.raw = c.wire == wireRaw
+	c := &conn{nc: nc, index: index, wire: d.job.Target.Wire, format: d.job.format(), buf: make([]byte, firstBuffer)}
+	c.split.raw = !c.format.framed
 	deadline, _ := ctx.Deadline()
 	_ = nc.SetDeadline(deadline)
 	if err := d.greet(c); err != nil {
@@ -129,8 +135,11 @@ func (d *dialer) dial(ctx context.Context, index int) (*conn, error) {
 
 // greet does what comes before the first message.
 func (d *dialer) greet(c *conn) error {
-	if c.wire == wireRaw {
+	switch {
+	case c.wire == wireRaw, d.job.overHTTP() && c.wire == wireEcho:
 		return nil
+	case d.job.overHTTP():
+		return c.handshake()
 	}
 	uri := d.target.path
 	if d.job.Negotiate {
@@ -186,17 +195,10 @@ func (d *dialer) negotiate(c *conn) (token string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("negotiate: %w", err)
 	}
-	var answer struct{ ConnectionToken, ConnectionID, Error, URL string }
-	if err := json.Unmarshal(body, &answer); err != nil || !bytes.Contains(status, []byte(" 200")) {
-		return "", fmt.Errorf("negotiate was answered %q with %d bytes, want 200 and JSON", status, len(body))
+	if !bytes.Contains(status, []byte(" 200")) {
+		return "", fmt.Errorf("negotiate was answered %q with %d bytes, want 200", status, len(body))
 	}
-	if answer.Error != "" || answer.URL != "" {
-		return "", fmt.Errorf("negotiate was answered with error %q and address %q, want a connection of this server", answer.Error, answer.URL)
-	}
-	if answer.ConnectionToken == "" {
-		return answer.ConnectionID, nil
-	}
-	return answer.ConnectionToken, nil
+	return tokenOf(body)
 }
 
 // response reads one HTTP answer up to its head's end, and its body when it has one. What follows stays in buf.
@@ -244,11 +246,9 @@ func (c *conn) body(head []byte, used int) (content []byte, end int, err error) 
 	}
 }
 
-var handshakeFrame = appendMasked(nil, opText, []byte(`{"protocol":"json","version":1}`+"\x1e"))
-
 // handshake is that of the hub protocol.
 func (c *conn) handshake() error {
-	if err := c.write(handshakeFrame); err != nil {
+	if err := c.write(c.format.handshake()); err != nil {
 		return fmt.Errorf("send the handshake: %w", err)
 	}
 	var problem error
@@ -265,6 +265,7 @@ func (c *conn) handshake() error {
 				problem = fmt.Errorf("handshake was answered %q, want {}", r)
 			}
 			done = true
+			c.split.packed = c.format.packed
 		})
 		if err != nil {
 			return err

@@ -10,10 +10,11 @@ import (
 
 // Opcodes of RFC 6455.
 const (
-	opText  = 1
-	opClose = 8
-	opPing  = 9
-	opPong  = 10
+	opText   = 1
+	opBinary = 2
+	opClose  = 8
+	opPing   = 9
+	opPong   = 10
 )
 
 // appendMasked appends one frame of a client. The mask is zero, so that a frame can be encoded once and changed in place; a server
@@ -44,14 +45,15 @@ var errClosed = errors.New("the server closed the connection")
 
 // splitter cuts a stream of bytes into records. A record that arrives whole is not copied.
 type splitter struct {
-	raw   bool   // no frames
-	carry []byte // the beginning of a record whose end was not in its frame
+	raw    bool   // no frames
+	packed bool   // records have their length in front
+	carry  []byte // the beginning of a record whose end was not in its frame
 }
 
 // next handles what is whole in p and returns the number of bytes it has used. Control frames go to control.
 func (s *splitter) next(p []byte, handle func(record []byte), control func(op byte, payload []byte)) (int, error) {
 	if s.raw {
-		return records(p, handle), nil
+		return s.records(p, handle)
 	}
 	used := 0
 	for {
@@ -87,32 +89,54 @@ func (s *splitter) next(p []byte, handle func(record []byte), control func(op by
 			}
 			continue
 		}
-		s.payload(payload, handle)
+		if err := s.payload(payload, handle); err != nil {
+			return used, err
+		}
 	}
 }
 
-func (s *splitter) payload(p []byte, handle func([]byte)) {
+func (s *splitter) payload(p []byte, handle func([]byte)) error {
 	if len(s.carry) > 0 {
+		if s.packed {
+			return s.packedCarry(p, handle)
+		}
 		i := bytes.IndexByte(p, recordEnd)
 		if i < 0 {
 			s.carry = append(s.carry, p...)
-			return
+			return nil
 		}
 		handle(append(s.carry, p[:i]...))
 		s.carry, p = s.carry[:0], p[i+1:]
 	}
-	if n := records(p, handle); n < len(p) {
-		s.carry = append(s.carry, p[n:]...)
-	}
+	n, err := s.records(p, handle)
+	s.carry = append(s.carry, p[n:]...)
+	return err
 }
 
-// records handles every whole record of p and returns the bytes used.
-func records(p []byte, handle func([]byte)) int {
+// packedCarry handles records of which the first begins in an earlier frame.
+func (s *splitter) packedCarry(p []byte, handle func([]byte)) error {
+	s.carry = append(s.carry, p...)
+	n, err := s.records(s.carry, handle)
+	s.carry = s.carry[:copy(s.carry, s.carry[n:])]
+	return err
+}
+
+// records handles every whole record of p and returns the bytes used. The first record of a connection may change what they look like.
+func (s *splitter) records(p []byte, handle func([]byte)) (int, error) {
 	used := 0
 	for {
+		if s.packed {
+			n, head, err := readLength(p[used:])
+			if err != nil || head == 0 || len(p)-used-head < n {
+				return used, err
+			}
+			handle(p[used+head : used+head+n])
+			used += head + n
+			continue
+		}
 		i := bytes.IndexByte(p[used:], recordEnd)
 		if i < 0 {
-			return used
+			return used, nil
 		}
 		handle(p[used : used+i])
 		used += i + 1

@@ -19,6 +19,9 @@ func (r *Report) HTML() []byte {
 	if r.Job.Rate > 0 {
 		fmt.Fprintf(&b, ", %s a second offered", number(r.Job.Rate))
 	}
+	if r.Job.Target.Wire == wireHub {
+		fmt.Fprintf(&b, ", %s over %s", html.EscapeString(r.Job.Protocol), html.EscapeString(r.Job.Transport))
+	}
 	if r.Job.Burst > 0 {
 		fmt.Fprintf(&b, ", bursts of %d", r.Job.Burst)
 	}

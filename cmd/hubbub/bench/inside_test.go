@@ -43,7 +43,7 @@ func TestTemplateRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, wire := range []Wire{wireHub, wireEcho, wireRaw} {
 		for _, size := range []int{stampSize, 100, 70_000} {
-			f := newTemplate(wire, "A\"B", "group", size, true).appendTo(nil, 3, 9, 12345)
+			f := newTemplate(wire, (&Job{Target: Target{Wire: wire}}).format(), "A\"B", "group", size, true).appendTo(nil, 3, 9, 12345)
 			sender, seq, due, ok := stamp(f)
 			if !ok || sender != 3 || seq != 9 || due != 12345 || f[len(f)-1] != recordEnd {
 				t.Errorf("%s of %d bytes: stamp %d %d %d %v in %q", wire, size, sender, seq, due, ok, f[:80])

@@ -61,6 +61,8 @@ type Job struct {
 	Parallel    int               `json:"parallel"`            // connections under set-up at a time
 	Sources     int               `json:"sources"`             // source addresses 127.0.0.2 and on; 0: the system's choice
 	Drain       time.Duration     `json:"drain"`               // longest wait for what was sent
+	Protocol    string            `json:"protocol"`            // json or messagepack
+	Transport   string            `json:"transport"`           // websockets, sse or longpolling
 	Negotiate   bool              `json:"negotiate,omitempty"` // POST negotiate before every connection
 	Insecure    bool              `json:"insecure,omitempty"`  // accept any certificate
 	Header      map[string]string `json:"-"`
@@ -123,11 +125,38 @@ func (j *Job) check() error {
 	case j.Mode == Groups && j.Workers > j.Groups:
 		return fmt.Errorf("%d workers have only %d groups", j.Workers, j.Groups)
 	}
+	if err := j.checkFormat(); err != nil {
+		return err
+	}
 	return j.checkURL()
+}
+
+// checkFormat is about protocol and transport, which only hubs and raw connections have.
+func (j *Job) checkFormat() error {
+	raw := j.Target.Wire == wireRaw || j.Target.Wire == wirePlain
+	switch {
+	case j.Protocol != protocolJSON && j.Protocol != protocolMessagePack:
+		return fmt.Errorf("protocol is %q, want json or messagepack", j.Protocol)
+	case j.Transport != transportWebSockets && j.Transport != transportSSE && j.Transport != transportPolling:
+		return fmt.Errorf("transport is %q, want websockets, sse or longpolling", j.Transport)
+	case j.Transport == transportSSE && j.Protocol == protocolMessagePack:
+		return errors.New("event streams carry text only: messagepack wants websockets or longpolling")
+	case raw && (j.Transport != transportWebSockets || j.Protocol != protocolJSON):
+		return errors.New("a plain server has neither protocols nor transports to choose")
+	case j.Mode == Echo && j.Protocol == protocolMessagePack:
+		return errors.New("echo sends chunks without a hub protocol: messagepack wants another mode")
+	}
+	return nil
 }
 
 func (j *Job) defaults() {
 	j.Workers = max(j.Workers, (j.Connections+perWorker-1)/perWorker, 1)
+	if j.Protocol = strings.ToLower(j.Protocol); j.Protocol == "" {
+		j.Protocol = protocolJSON
+	}
+	if j.Transport = strings.ToLower(j.Transport); j.Transport == "" {
+		j.Transport = transportWebSockets
+	}
 	j.Pipeline = max(j.Pipeline, 1)
 	j.Parallel = max(j.Parallel, 1)
 	j.Groups = max(j.Groups, 1)

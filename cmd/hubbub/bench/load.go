@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -128,14 +127,12 @@ func (l *load) record(c *conn, r []byte, at int64) int64 {
 	sender, seq, due, ok := stamp(r)
 	counts := &c.shard.counts
 	switch {
-	case !ok && bytes.HasPrefix(r, []byte(`{"type":3`)):
-		if bytes.Contains(r, []byte(`"error":`)) {
+	case !ok:
+		switch kind := c.format.kind(r); {
+		case kind == 3 && c.format.failed(r):
 			counts.Errors++
 			l.because("an answer was " + string(r))
-		}
-		return 0
-	case !ok:
-		if bytes.HasPrefix(r, []byte(`{"type":7`)) {
+		case kind == 7:
 			l.because("the server said " + string(r))
 		}
 		return 0
@@ -179,18 +176,17 @@ func (l *load) start(next func(c *conn) func(int)) {
 
 // join puts c into a group and waits until it is in.
 func (l *load) join(c *conn, group string) error {
-	frame := appendMasked(nil, opText, fmt.Appendf(nil, `{"type":1,"invocationId":"join","target":%s,"arguments":[%s]}`+"\x1e",
-		quote(l.job.Methods.Join), quote(group)))
+	frame := c.format.frame(c.format.invocation("join", l.job.Methods.Join, group))
 	_ = c.nc.SetDeadline(time.Now().Add(30 * time.Second))
 	defer func() { _ = c.nc.SetDeadline(time.Time{}) }()
 	if err := c.write(frame); err != nil {
 		return fmt.Errorf("join a group: %w", err)
 	}
 	return c.await(func(r []byte) (bool, error) {
-		if !bytes.HasPrefix(r, []byte(`{"type":3`)) {
+		if c.format.kind(r) != 3 {
 			return false, nil
 		}
-		if bytes.Contains(r, []byte(`"error":`)) {
+		if c.format.failed(r) {
 			return true, fmt.Errorf("join a group was answered %q", r)
 		}
 		return true, nil
@@ -219,13 +215,12 @@ func (c *conn) await(is func(record []byte) (bool, error)) error {
 	}
 }
 
-var pingFrame = appendMasked(nil, opText, []byte(`{"type":6}`+"\x1e"))
-
 // keepAlive pings for all connections, as every client of a hub does, so that the server keeps them.
 func (l *load) keepAlive(ctx context.Context) {
 	if l.job.Target.Wire != wireHub {
 		return
 	}
+	ping := l.job.format().ping()
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
 	for {
@@ -238,7 +233,7 @@ func (l *load) keepAlive(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			_ = c.write(pingFrame) // its reader sees that it is gone
+			_ = c.write(ping) // its reader sees that it is gone
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +100,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // callClosed keeps a fixed number of calls under way on every connection.
 func (l *load) callClosed(ctx context.Context) (window, error) {
-	tmpl := newTemplate(l.job.Target.Wire, l.job.Methods.Echo, "", l.job.Size, true)
+	tmpl := newTemplate(l.job.Target.Wire, l.job.format(), l.job.Methods.Echo, "", l.job.Size, true)
 	next := func(c *conn) func(int) {
 		var seq uint32
 		var frames []byte
@@ -138,7 +137,7 @@ func (l *load) callClosed(ctx context.Context) (window, error) {
 
 // callAtRate sends calls when they are due, whatever has been answered.
 func (l *load) callAtRate(ctx context.Context) (window, error) {
-	tmpl := newTemplate(l.job.Target.Wire, l.job.Methods.Echo, "", l.job.Size, true)
+	tmpl := newTemplate(l.job.Target.Wire, l.job.format(), l.job.Methods.Echo, "", l.job.Size, true)
 	l.start(nil)
 	n := len(l.conns)
 	rate := l.job.Rate * float64(n) / float64(l.job.Connections)
@@ -202,9 +201,9 @@ func (l *load) senders() []*sender {
 		if c.index > 0 && l.group(c.index-1) == g {
 			continue
 		}
-		s := &sender{conn: c, number: uint32(g), tmpl: newTemplate(l.job.Target.Wire, l.job.Methods.All, "", l.job.Size, false)}
+		s := &sender{conn: c, number: uint32(g), tmpl: newTemplate(l.job.Target.Wire, l.job.format(), l.job.Methods.All, "", l.job.Size, false)}
 		if l.job.Mode == Groups && l.job.Target.Wire == wireHub {
-			s.tmpl = newTemplate(wireHub, l.job.Methods.Group, groupName(g), l.job.Size, false)
+			s.tmpl = newTemplate(wireHub, l.job.format(), l.job.Methods.Group, groupName(g), l.job.Size, false)
 		}
 		all = append(all, s)
 	}
@@ -321,7 +320,7 @@ func (l *load) visitor(ctx context.Context, index, calls int) error {
 		return err
 	}
 	defer c.reset()
-	tmpl := newTemplate(l.job.Target.Wire, l.job.Methods.Echo, "", l.job.Size, true)
+	tmpl := newTemplate(l.job.Target.Wire, l.job.format(), l.job.Methods.Echo, "", l.job.Size, true)
 	_ = c.nc.SetDeadline(time.Now().Add(30 * time.Second))
 	for k := range calls {
 		if err := c.write(tmpl.appendTo(nil, visitorNumber, uint32(k), now())); err != nil {
@@ -343,17 +342,17 @@ func (l *load) visitor(ctx context.Context, index, calls int) error {
 
 // sequence lets the server send numbers to c and checks their order.
 func (l *load) sequence(c *conn, n int) error {
-	call := fmt.Appendf(nil, `{"type":1,"target":%s,"arguments":[%d]}`+"\x1e", quote(l.job.Methods.Sequence), n)
-	if err := c.write(appendMasked(nil, opText, call)); err != nil {
+	call := c.format.invocation("", l.job.Methods.Sequence, n)
+	if err := c.write(c.format.frame(call)); err != nil {
 		return err
 	}
 	next := 0
 	return c.await(func(r []byte) (bool, error) {
-		_, arguments, ok := bytes.Cut(r, []byte(`"arguments":[`))
-		if !ok || !bytes.Contains(r, []byte(`"Item"`)) {
+		got, ok := c.format.item(r)
+		if !ok {
 			return false, nil
 		}
-		if want := fmt.Appendf(nil, "%d]", next); !bytes.HasPrefix(arguments, want) {
+		if got != next {
 			return true, fmt.Errorf("item %d of a sequence is %q", next, r)
 		}
 		next++

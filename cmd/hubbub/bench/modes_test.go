@@ -45,6 +45,69 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// TestFormats carries each load over the other protocol and the other transports.
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	url := newServer(t)
+	loads := [][]string{
+		{"invoke", "-c", "3"},
+		{"invoke", "-c", "2", "--pipeline", "8"},
+		{"invoke", "-c", "3", "--rate", "100"},
+		{"broadcast", "-c", "4", "--rate", "200"},
+		{"broadcast", "-c", "3", "--burst", "20"},
+		{"broadcast", "-c", "2", "--rate", "20", "--size", "20000"},
+		{"groups", "-c", "6", "--groups", "2", "--rate", "200"},
+		{"churn", "-c", "3", "--rate", "60", "--churn", "20"},
+		{"storm", "-c", "4", "--rounds", "2"},
+		{"slow", "-c", "3", "--stalled", "1", "--rate", "60"},
+		{"idle", "-c", "3"},
+		{"connect", "-c", "6"},
+		{"soak", "-c", "3", "--rate", "60", "--churn", "10"},
+	}
+	formats := [][]string{
+		{"--protocol", "messagepack"},
+		{"--transport", "sse"},
+		{"--transport", "longpolling"},
+		{"--transport", "longpolling", "--protocol", "messagepack"},
+	}
+	for _, f := range formats {
+		for _, load := range loads {
+			t.Run(strings.Join(append(f, load...), " "), func(t *testing.T) {
+				args := append([]string{load[0], url + "/hub", "-d", "300ms"}, load[1:]...)
+				r := measured(t, append(args, f...)...)
+				faultless(t, r)
+				if got := r.Targets[0].Median; load[0] != "idle" && got.Received == 0 {
+					t.Errorf("figures %+v, want something received", got)
+				}
+			})
+		}
+	}
+	for _, transport := range []string{"sse", "longpolling"} {
+		faultless(t, measured(t, "echo", url+"/echo", "-c", "2", "-d", "200ms", "--transport", transport))
+	}
+	for _, args := range [][]string{
+		{"invoke", "-c", "2", "--rate", "20", "--echo-method", "Fail", "--protocol", "messagepack"},
+		{"invoke", "-c", "2", "--rate", "20", "--echo-method", "Fail", "--transport", "sse"},
+	} {
+		r := measured(t, append([]string{args[0], url + "/hub", "-d", "300ms"}, args[1:]...)...)
+		if got := r.Targets[0].Median.Errors; got != 6 {
+			t.Errorf("%v: %v errors counted, want 6", args, got)
+		}
+	}
+	for _, x := range []struct{ args, want string }{
+		{"invoke --transport sse --protocol messagepack", "event streams carry text only"},
+		{"invoke --transport pigeon", "want websockets, sse or longpolling"},
+		{"invoke --protocol xml", "want json or messagepack"},
+		{"echo --protocol messagepack", "wants another mode"},
+	} {
+		args := strings.Fields(x.args)
+		_, _, err := command(t, append([]string{args[0], url + "/hub"}, args[1:]...)...)
+		if err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s: %v, want %q in it", x.args, err, x.want)
+		}
+	}
+}
+
 func TestTroublesAreCounted(t *testing.T) {
 	t.Parallel()
 	url := newServer(t)

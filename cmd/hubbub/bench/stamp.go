@@ -75,7 +75,7 @@ type template struct {
 }
 
 // newTemplate makes the frame of a message. Group and target do not matter to raw wires.
-func newTemplate(wire Wire, target, group string, size int, result bool) *template {
+func newTemplate(wire Wire, f format, target, group string, size int, result bool) *template {
 	text := mark + strings.Repeat("x", size-len(mark))
 	t := &template{id: -1}
 	var body []byte
@@ -87,26 +87,19 @@ func newTemplate(wire Wire, target, group string, size int, result bool) *templa
 	case wire == wireEcho:
 		body = append([]byte(text), recordEnd)
 	default:
-		body = append(body, `{"type":1,`...)
-		if result {
-			t.id = len(body) + len(`"invocationId":"`)
-			body = append(body, `"invocationId":"00000000",`...)
-		}
-		body = append(append(append(body, `"target":`...), quote(target)...), `,"arguments":[`...)
+		args := []any{text}
 		if group != "" {
-			body = append(append(body, quote(group)...), ',')
+			args = []any{group, text}
 		}
-		body = append(append(append(body, '"'), text...), "\"]}\x1e"...)
+		id := ""
+		if result {
+			id = "00000000"
+		}
+		body = f.invocation(id, target, args...)
 	}
-	head := 0
-	if wire != wireRaw {
-		t.frame = appendMasked(nil, opText, body)
-		head = len(t.frame) - len(body)
-	} else {
-		t.frame = body
-	}
-	if t.id >= 0 {
-		t.id += head
+	t.frame = f.frame(body)
+	if wire == wireHub && result {
+		t.id = bytes.Index(t.frame, []byte("00000000"))
 	}
 	t.stamp = bytes.Index(t.frame, []byte(text))
 	return t

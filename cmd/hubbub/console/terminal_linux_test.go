@@ -156,7 +156,9 @@ func TestTerminalHistoryFiles(t *testing.T) {
 		lines   int // in the file at the end
 		last    string
 	}{
-		{"too many lines", func(t *testing.T, file string) { write(t, file, 0o600, strings.Repeat("status\n", 5000)+"invoke Echo 77\n") }, `> invoke Echo 77`, 1001, "status"},
+		{"too many lines", func(t *testing.T, file string) {
+			write(t, file, 0o600, strings.Repeat("status\n", 5000)+"invoke Echo 77\n")
+		}, `> invoke Echo 77`, 1001, "status"},
 		{"too many bytes", func(t *testing.T, file string) {
 			write(t, file, 0o600, strings.Repeat("invoke Echo "+strings.Repeat("x", 4000)+"\n", 400)+"invoke Echo 78\n")
 		}, `> invoke Echo 78`, 263, "status"},
