@@ -13,8 +13,8 @@ func (r *Report) HTML() []byte {
 	title := fmt.Sprintf("hubbub bench %s", r.Job.Mode)
 	fmt.Fprintf(&b, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>%s</title><style>%s</style>`,
 		html.EscapeString(title), pageStyle)
-	fmt.Fprintf(&b, "<h1>%s</h1><p>%s · %s, %d processors, %s %s, %s</p>", html.EscapeString(title), r.When.Format("2006-01-02 15:04:05 UTC"),
-		html.EscapeString(r.Machine.Model), r.Machine.CPUs, html.EscapeString(r.Machine.OS), html.EscapeString(r.Machine.Kernel), html.EscapeString(r.Machine.Go))
+	fmt.Fprintf(&b, "<h1>%s</h1><p>%s · %s, %s, %s %s, %s</p>", html.EscapeString(title), r.When.Format("2006-01-02 15:04:05 UTC"),
+		html.EscapeString(r.Machine.Model), processors(r.Machine.CPUs), html.EscapeString(r.Machine.OS), html.EscapeString(r.Machine.Kernel), html.EscapeString(r.Machine.Go))
 	fmt.Fprintf(&b, "<p>%d connections, messages of %d bytes, %v", r.Job.Connections, r.Job.Size, r.Job.Duration)
 	if r.Job.Rate > 0 {
 		fmt.Fprintf(&b, ", %s a second offered", number(r.Job.Rate))
@@ -47,9 +47,17 @@ func (r *Report) HTML() []byte {
 	return []byte(b.String())
 }
 
+func processors(n int) string {
+	if n == 1 {
+		return "1 processor"
+	}
+	return fmt.Sprintf("%d processors", n)
+}
+
 const pageStyle = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 table{border-collapse:collapse}td,th{padding:.15rem .8rem;text-align:right;border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}
-.bad{color:#b00020;font-weight:600}svg{width:100%;height:auto;margin:.5rem 0}svg text{font:12px system-ui,sans-serif;fill:#555}
+.bad{color:#b00020;font-weight:600}svg{width:100%;height:auto;margin:.5rem 0}svg text{font:13px system-ui,sans-serif;fill:#555}
+@media(max-width:40rem){svg text{font-size:21px}td,th{padding:.15rem .4rem}}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}td,th{border-color:#333}svg text{fill:#aaa}}`
 
 func (r *Report) htmlTable(b *strings.Builder) {

@@ -25,7 +25,7 @@ func (p *plot) add(name string, line []Point) {
 // The room of a plot, in SVG units.
 const (
 	plotWidth, plotHeight = 800, 260
-	plotLeft, plotRight   = 70, 20
+	plotLeft, plotRight   = 80, 40 // of which half the last label takes a part
 	plotTop, plotBottom   = 30, 36
 )
 
@@ -44,16 +44,19 @@ func (p *plot) write(b *strings.Builder) {
 			lowY, highY = min(lowY, q.Y), max(highY, q.Y)
 		}
 	}
+	step := 0.0
 	if p.logY {
 		lowY, highY = math.Floor(math.Log10(lowY)), math.Ceil(math.Log10(highY))
+		step = 1
 	} else {
-		lowY, highY = 0, highY*1.05
+		step = evenStep(highY * 1.02 / 4)
+		lowY, highY = 0, step*math.Ceil(highY*1.02/step)
 	}
 	if highX <= lowX {
 		highX = lowX + 1
 	}
 	if highY <= lowY {
-		highY = lowY + 1
+		highY, step = lowY+1, 1
 	}
 	x := func(v float64) float64 { return plotLeft + (v-lowX)/(highX-lowX)*(plotWidth-plotLeft-plotRight) }
 	y := func(v float64) float64 {
@@ -63,7 +66,7 @@ func (p *plot) write(b *strings.Builder) {
 		return plotHeight - plotBottom - (v-lowY)/(highY-lowY)*(plotHeight-plotTop-plotBottom)
 	}
 	fmt.Fprintf(b, `<h2>%s</h2><svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, html.EscapeString(p.title), plotWidth, plotHeight, html.EscapeString(p.title))
-	p.axes(b, x, y, lowX, highX, lowY, highY)
+	p.axes(b, x, y, lowX, highX, lowY, highY, step)
 	for i, line := range p.lines {
 		colour := plotColours[i%len(plotColours)]
 		var points strings.Builder
@@ -76,7 +79,7 @@ func (p *plot) write(b *strings.Builder) {
 	b.WriteString("</svg>")
 }
 
-func (p *plot) axes(b *strings.Builder, x, y func(float64) float64, lowX, highX, lowY, highY float64) {
+func (p *plot) axes(b *strings.Builder, x, y func(float64) float64, lowX, highX, lowY, highY, step float64) {
 	grid := func(at float64, text string) {
 		fmt.Fprintf(b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#8884"/>`, plotLeft, plotWidth-plotRight, at, at)
 		fmt.Fprintf(b, `<text x="%d" y="%.1f" text-anchor="end">%s</text>`, plotLeft-6, at+4, text)
@@ -87,8 +90,8 @@ func (p *plot) axes(b *strings.Builder, x, y func(float64) float64, lowX, highX,
 			grid(y(v), fmt.Sprintf("%g", v))
 		}
 	} else {
-		for i := range 5 {
-			v := lowY + (highY-lowY)*float64(i)/4
+		for i := 0; lowY+float64(i)*step <= highY+step/2; i++ {
+			v := lowY + float64(i)*step
 			grid(y(v), number(v))
 		}
 	}
@@ -104,8 +107,22 @@ func (p *plot) axes(b *strings.Builder, x, y func(float64) float64, lowX, highX,
 		}
 		return
 	}
-	for i := range 6 {
-		v := lowX + (highX-lowX)*float64(i)/5
+	step = evenStep((highX - lowX) / 5)
+	for v := step * math.Ceil(lowX/step); v <= highX; v += step {
 		tick(v, number(v)+" "+p.x)
 	}
+}
+
+// evenStep is the least of 1, 2 and 5 times a power of ten that is at least v, which must be positive.
+func evenStep(v float64) float64 {
+	if v <= 0 {
+		return 1
+	}
+	power := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, n := range []float64{1, 2, 5} {
+		if n*power >= v {
+			return n * power
+		}
+	}
+	return 10 * power
 }
