@@ -24,9 +24,9 @@ func (p *plot) add(name string, line []Point) {
 
 // The room of a plot, in SVG units.
 const (
-	plotWidth, plotHeight = 800, 260
-	plotLeft, plotRight   = 80, 40 // of which half the last label takes a part
-	plotTop, plotBottom   = 30, 36
+	plotWidth, plotHeight = 800, 274
+	plotLeft, plotRight   = 80, 52 // of which half the last label takes a part
+	plotTop, plotBottom   = 44, 36
 )
 
 var plotColours = []string{"#1f77b4", "#d9730d", "#3a9d5d", "#8a5fc9"}
@@ -74,7 +74,7 @@ func (p *plot) write(b *strings.Builder) {
 			fmt.Fprintf(&points, "%.1f,%.1f ", x(q.X), y(q.Y))
 		}
 		fmt.Fprintf(b, `<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>`, colour, strings.TrimSpace(points.String()))
-		fmt.Fprintf(b, `<text x="%d" y="%d" style="fill:%s">%s</text>`, plotLeft+10+i*110, plotTop-12, colour, html.EscapeString(p.names[i]))
+		fmt.Fprintf(b, `<text x="%d" y="%d" style="fill:%s">%s</text>`, plotLeft+10+i*110, plotTop-26, colour, html.EscapeString(p.names[i]))
 	}
 	b.WriteString("</svg>")
 }
@@ -95,7 +95,7 @@ func (p *plot) axes(b *strings.Builder, x, y func(float64) float64, lowX, highX,
 			grid(y(v), number(v))
 		}
 	}
-	fmt.Fprintf(b, `<text x="6" y="%d">%s</text>`, plotTop-12, html.EscapeString(p.y))
+	fmt.Fprintf(b, `<text x="6" y="%d">%s</text>`, plotTop-26, html.EscapeString(p.y))
 	tick := func(v float64, text string) {
 		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, x(v), plotHeight-plotBottom+18, html.EscapeString(text))
 	}
