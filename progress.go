@@ -18,6 +18,7 @@ func (*Progress) Type() MessageType { return TypeProgress }
 // ProgressProtocol is a [Protocol] that can encode a *[Progress].
 type ProgressProtocol interface {
 	Protocol
+	// EncodesProgress does nothing: it tells that Append knows progress.
 	EncodesProgress()
 }
 

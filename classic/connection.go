@@ -300,7 +300,7 @@ func (c *connection) tick(now time.Time) {
 	}
 	over := !c.away.IsZero() && now.Sub(c.away) >= c.ep.opts.DisconnectTimeout+threshold
 	c.log.forget(c.ep.opts.MessageBufferSize, now.Add(-c.ep.keepFor))
-	s, expires := c.stream, time.Time{}
+	s, expires, unlisted := c.stream, time.Time{}, len(c.views) == 0
 	if c.user != nil {
 		expires = c.user.Expires
 	}
@@ -308,6 +308,8 @@ func (c *connection) tick(now time.Time) {
 	switch {
 	case over:
 		c.end(errTimeout{})
+	case unlisted && c.ep.stopping():
+		c.end(hubbub.ErrShutdown)
 	case c.ep.opts.CloseOnAuthenticationExpiration && !expires.IsZero() && now.After(expires):
 		c.end(nil)
 	case s != nil:

@@ -145,11 +145,14 @@ func (e *endpoint) clock(quiet chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var list []*connection
+	stopping := e.hubs[0].hub.Stopping()
 	for {
 		var now time.Time
 		select {
 		case <-quiet:
 			return
+		case <-stopping:
+			stopping, now = nil, time.Now() // no hub knows connections that have listed none
 		case now = <-tick.C:
 		}
 		list = list[:0]

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/jsonvalue"
 )
 
 const (
@@ -59,37 +60,40 @@ func appendID(dst []byte, id string) []byte {
 	return appendText(dst, id[1:])
 }
 
-// parseInvocation reads a message of a client, which it keeps. Names of members are matched without regard to case. With an
-// error the invocation has what could be read all the same.
+// parseInvocation reads a message of a client, which it keeps. Names of members are matched without regard to case, and the
+// last of a name wins. With an error the invocation has what could be read all the same.
 func parseInvocation(data []byte, values *codec) (in invocation, err error) {
-	if depthOf(data) > maximumDepth {
-		return in, fmt.Errorf("message nested more than %d deep", maximumDepth)
-	}
-	var m struct {
-		H, M *string
-		A    []json.RawMessage
-		I    json.RawMessage
-		S    map[string]json.RawMessage
-	}
-	if err := json.Unmarshal(data, &m); err != nil {
+	s := values.Scan(data)
+	hasHub, hasMethod := false, false
+	if err := members(&s, func(name []byte) (err error) {
+		if len(name) != 1 {
+			return s.Skip()
+		}
+		switch name[0] &^ 0x20 {
+		case 'H':
+			in.hub, hasHub, err = optionalText(&s)
+		case 'M':
+			in.method, hasMethod, err = optionalText(&s)
+		case 'I':
+			in.id, err = scanID(&s)
+		case 'A':
+			in.args, err = arguments(&s)
+		case 'S':
+			in.state, err = stateOf(&s, values)
+		default:
+			err = s.Skip()
+		}
+		return err
+	}); err != nil {
 		return in, fmt.Errorf("message of %d bytes: %w", len(data), err)
 	}
-	in.id = idText(m.I)
-	if m.H == nil || m.M == nil {
+	if !hasHub || !hasMethod {
 		return in, errors.New("message without hub (H) or method (M)")
 	}
-	in.hub, in.method = *m.H, *m.M
-	in.args = make([][]byte, len(m.A))
-	for i, a := range m.A {
-		in.args[i] = a
-	}
 	size := 0
-	for name, raw := range m.S {
+	for name, x := range in.state {
+		raw, _ := x.Raw()
 		size += len(name) + len(raw)
-		if in.state == nil {
-			in.state = make(map[string]hubbub.Value, len(m.S))
-		}
-		in.state[name] = hubbub.RawValue(raw, values)
 	}
 	if size > maximumState {
 		return in, fmt.Errorf("state of %d characters, want at most %d", size, maximumState)
@@ -97,17 +101,104 @@ func parseInvocation(data []byte, values *codec) (in invocation, err error) {
 	return in, nil
 }
 
-// idText is the text of the member I: a string, or a number as it was written.
+// members calls read at the value of each member of an object. null has none.
+func members(s *jsonvalue.Scanner, read func(name []byte) error) error {
+	if null, err := s.Null(); null {
+		return err
+	}
+	if s.Peek() != '{' {
+		return jsonvalue.ErrSyntax
+	}
+	if err := s.Enter(); err != nil {
+		return err
+	}
+	for first := true; ; first = false {
+		ok, err := s.More(first, '}')
+		if err != nil || !ok {
+			return err
+		}
+		name, err := s.Name()
+		if err != nil {
+			return err
+		}
+		if err := read(name); err != nil {
+			return err
+		}
+	}
+}
+
+// optionalText reads a text. null is none.
+func optionalText(s *jsonvalue.Scanner) (text string, ok bool, err error) {
+	if null, err := s.Null(); null {
+		return "", false, err
+	}
+	text, err = s.Text()
+	return text, err == nil, err
+}
+
+// scanID is the text of the member I: a string, or a number as it was written.
+func scanID(s *jsonvalue.Scanner) (*string, error) {
+	if null, err := s.Null(); null {
+		return nil, err
+	}
+	if s.Peek() == '"' {
+		text, err := s.Text()
+		return &text, err
+	}
+	raw, err := s.RawValue()
+	text := string(raw)
+	return &text, err
+}
+
+// arguments cuts the arguments apart.
+func arguments(s *jsonvalue.Scanner) ([][]byte, error) {
+	if null, err := s.Null(); null {
+		return nil, err
+	}
+	if s.Peek() != '[' {
+		return nil, jsonvalue.ErrSyntax
+	}
+	if err := s.Enter(); err != nil {
+		return nil, err
+	}
+	args := make([][]byte, 0, 4)
+	for first := true; ; first = false {
+		ok, err := s.More(first, ']')
+		if err != nil || !ok {
+			return args, err
+		}
+		raw, err := s.RawValue()
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, raw)
+	}
+}
+
+// stateOf reads the round-tripped state.
+func stateOf(s *jsonvalue.Scanner, values *codec) (state map[string]hubbub.Value, err error) {
+	err = members(s, func(name []byte) error {
+		raw, err := s.RawValue()
+		if state == nil {
+			state = make(map[string]hubbub.Value)
+		}
+		state[string(name)] = hubbub.RawValue(raw, values)
+		return err
+	})
+	return state, err
+}
+
+// idText is the text of an id, in a message that was read as a whole: see scanID.
 func idText(raw json.RawMessage) *string {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || string(raw) == "null" {
+	s := newCodec().Scan(raw)
+	if s.Peek() == 0 {
 		return nil
 	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		s = string(raw)
+	id, err := scanID(&s)
+	if err != nil {
+		return nil
 	}
-	return &s
+	return id
 }
 
 // depthOf returns how deep the arrays and objects of a text are nested, whether or not it is JSON.

@@ -1,7 +1,7 @@
 package classic
 
 import (
-	"errors"
+	"context"
 	"net/http"
 
 	"github.com/hubbub-go/hubbub"
@@ -22,6 +22,10 @@ func (c *connection) receive(data []byte, route string) error {
 	s := c.ep.find(in.hub)
 	if s == nil {
 		c.answer(id, errUnknownHub)
+		return nil
+	}
+	if c.view(s) == nil && !s.hub.Authorize(context.Background(), c.user) {
+		c.answer(id, hubbub.ErrUnauthorized)
 		return nil
 	}
 	return c.call(s, &hubbub.Invocation{
@@ -47,8 +51,8 @@ func (c *connection) call(s *service, in *hubbub.Invocation, size int) error {
 // answer says to the client why its call was not made.
 func (c *connection) answer(id callID, cause error) {
 	p := c.ep.hubs[0].proto
-	if p.details && !errors.Is(cause, errUnknownHub) {
-		cause = &hubbub.Error{Message: cause.Error()}
+	if _, _, hub, _ := id.parts(); c.ep.find(hub) != nil {
+		p = c.ep.find(hub).proto
 	}
 	b, err := p.Append(nil, &hubbub.Completion{InvocationID: string(id), Error: cause.Error(), Cause: cause})
 	if err == nil {

@@ -137,7 +137,6 @@ func readEnum(b []byte, names []string) (int, error) {
 	return n, nil
 }
 
-
 // belongs checks that raw is one JSON value and says nothing else about its key than the address does. member is the name that
 // the key has in it.
 func belongs(raw []byte, member, key string) error {
