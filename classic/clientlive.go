@@ -1,0 +1,221 @@
+package classic
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hubbub-go/hubbub"
+)
+
+const retryDelay = 2 * time.Second // of the .NET client
+
+// live reads the streams of a session until it is over.
+func (s *session) live(stream clientStream, first []received) {
+	defer close(s.done)
+	var err error
+	for _, r := range first {
+		if err = s.take(r, nil); err != nil {
+			break
+		}
+	}
+	for err == nil {
+		var lost error
+		lost, err = s.follow(stream)
+		stream.cut()
+		if err == nil && !s.leave() {
+			err = io.EOF
+		}
+		if err == nil {
+			stream, err = s.comeBack(lost)
+		}
+	}
+	if stream := s.finish(err); stream != nil {
+		stream.cut()
+	}
+	s.fail(hubbub.ErrClosed)
+	s.c.rest()
+}
+
+// leave takes the lost stream away, and reports whether another is wanted.
+func (s *session) leave() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream = nil
+	return !s.closing
+}
+
+// finish marks the session as over.
+func (s *session) finish(err error) clientStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.over = true
+	s.cancel()
+	stream := s.stream
+	s.stream = nil
+	s.more.Broadcast()
+	return stream
+}
+
+// follow reads one stream until it is lost, or until the server ends the connection (err).
+func (s *session) follow(stream clientStream) (lost, err error) {
+	w := newWatch(s, stream)
+	defer w.stop()
+	for {
+		r, lost := s.next(stream)
+		if lost != nil {
+			return w.reason(lost), nil
+		}
+		if err := s.take(r, w); err != nil {
+			return nil, err
+		}
+		if r.restart && s.transport == LongPolling {
+			return errRestart, nil
+		}
+	}
+}
+
+var errRestart = fmt.Errorf("the server asks to reconnect: %w", io.EOF)
+
+// take does what a message of the server says. Its cursor counts only when all its elements are queued.
+func (s *session) take(r received, w *watch) error {
+	w.pause()
+	defer w.resume()
+	if r.answer != nil {
+		s.mu.Lock()
+		call := s.calls[r.answer.id]
+		delete(s.calls, r.answer.id)
+		s.mu.Unlock()
+		if call != nil {
+			call.answer <- r.answer
+		}
+		return nil
+	}
+	for _, raw := range r.elements {
+		s.element(raw)
+	}
+	s.remember(r)
+	switch {
+	case r.fatal != "":
+		return &ServerError{r.fatal}
+	case r.disconnect:
+		return &hubbub.CloseError{}
+	}
+	return nil
+}
+
+// element queues one element of an envelope for its handlers.
+func (s *session) element(raw []byte) {
+	e, err := parseElement(raw)
+	if err != nil {
+		s.complain("element of the server cannot be read", err)
+		return
+	}
+	if e != nil && e.P != nil {
+		if id := idText(e.P.I); id != nil {
+			s.mu.Lock()
+			call := s.calls[*id]
+			s.mu.Unlock()
+			if call != nil {
+				call.tell(hubbub.RawValue(e.P.D, s.c.values), s.c.opts.Logger)
+			}
+		}
+		return
+	}
+	if s.raw {
+		s.push(&hubbub.Invocation{Target: rawTarget, Args: hubbub.RawArgs([][]byte{raw}, s.c.values)})
+	}
+	if e == nil {
+		return
+	}
+	if p := s.c.proxy(e.H); p != nil {
+		p.state.merge(e.S)
+		args := make([][]byte, len(e.A))
+		for i, a := range e.A {
+			args[i] = a
+		}
+		s.push(&hubbub.Invocation{Target: targetOf(e.H, e.M), Args: hubbub.RawArgs(args, s.c.values)})
+	}
+}
+
+// comeBack opens a new stream after one was lost, for as long as the server remembers the client.
+func (s *session) comeBack(lost error) (clientStream, error) {
+	if s.transport == WebSockets {
+		s.fail(errLost)
+	}
+	if f := s.c.opts.OnReconnecting; f != nil {
+		f(lost)
+	}
+	began := time.Now()
+	window := fromSeconds(s.agreed().DisconnectTimeout)
+	ctx, cancel := context.WithDeadline(s.ctx, began.Add(window))
+	defer cancel()
+	last := lost
+	for attempt := 0; ; attempt++ {
+		wait, again := s.retry(hubbub.Retry{Attempt: attempt, Elapsed: time.Since(began), Reason: last})
+		if !again {
+			return nil, fmt.Errorf("reconnect: given up after %d failed attempts: %w", attempt, last)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+		var stream clientStream
+		err := ctx.Err()
+		if err == nil {
+			stream, err = s.reopen(ctx)
+		}
+		switch {
+		case err == nil && s.adopt(stream):
+			if f := s.c.opts.OnReconnected; f != nil {
+				f(s.ID())
+			}
+			return stream, nil
+		case err == nil:
+			stream.cut()
+			return nil, io.EOF
+		case s.ctx.Err() != nil:
+			return nil, io.EOF
+		case ctx.Err() != nil:
+			return nil, &ReconnectTimeoutError{Timeout: window, Last: last}
+		}
+		last = err
+		s.complain("reconnect failed", err)
+	}
+}
+
+// adopt makes stream the one of the session, unless that is being closed.
+func (s *session) adopt(stream clientStream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.stream = stream
+	return true
+}
+
+// reopen makes one attempt.
+func (s *session) reopen(ctx context.Context) (clientStream, error) {
+	if err := s.authorize(ctx); err != nil {
+		return nil, err
+	}
+	return s.openStream(ctx, "reconnect")
+}
+
+// retry says how long to wait before an attempt to come back.
+func (s *session) retry(r hubbub.Retry) (wait time.Duration, again bool) {
+	switch {
+	case s.c.opts.Reconnect != nil:
+		return s.c.opts.Reconnect(r)
+	case r.Attempt == 0 && s.transport == WebSockets:
+		return 0, true
+	}
+	return retryDelay, true
+}
