@@ -62,6 +62,8 @@ func TestClientSpecHandshakeError(t *testing.T) {
 					fmt.Fprintf(w, "data: %s\x1e\r\n\r\n", answer)
 					_ = http.NewResponseController(w).Flush()
 					<-r.Context().Done()
+				case r.Method == http.MethodGet:
+					t.Error("another transport was tried")
 				}
 			})
 			var e *hubbub.Error
