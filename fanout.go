@@ -1,6 +1,9 @@
 package hubbub
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // delivery is one frame on its way to the members of an audience on this node.
 type delivery struct {
@@ -53,6 +56,24 @@ func (h *Hub) deliver(c Clients, f *frame) error {
 		l.conn.Close(nil, ErrSlow)
 	}
 	return d.err
+}
+
+// Count returns how many connections of this node the audience has at the moment: those that [Clients.Send] would put a message
+// into the queue of. One that is in several of its groups counts as often as it would get the message. It does not block.
+func (c Clients) Count() int {
+	if c.kind == toNobody || c.hub == nil {
+		return 0
+	}
+	m, n := &c.hub.life, 0
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	m.each(c, func(l *Link) bool {
+		if !slices.Contains(c.except, l.id) {
+			n++
+		}
+		return true
+	})
+	return n
 }
 
 // each calls f for every connection that c means until f returns false. It needs m.mu.
