@@ -15,12 +15,21 @@ import (
 	"github.com/hubbub-go/hubbub/signalr"
 )
 
-// open serves a hub for an example and connects a client to it.
-func open(hub *hubbub.Hub, handlers ...func(c *signalr.Client)) (c *signalr.Client, closeAll func()) {
+// serve makes a hub reachable for an example.
+func serve(hub *hubbub.Hub) (url string, closeServer func()) {
 	mux := http.NewServeMux()
 	signalr.MapHub(mux, "/hub", hub, nil)
 	server := httptest.NewServer(mux)
-	c = signalr.NewClient(server.URL+"/hub", nil)
+	return server.URL + "/hub", func() {
+		_ = hub.Shutdown(context.Background(), 0)
+		server.Close()
+	}
+}
+
+// open serves a hub for an example and connects a client to it.
+func open(hub *hubbub.Hub, handlers ...func(c *signalr.Client)) (c *signalr.Client, closeAll func()) {
+	url, closeServer := serve(hub)
+	c = signalr.NewClient(url, nil)
 	for _, on := range handlers {
 		on(c)
 	}
@@ -29,8 +38,7 @@ func open(hub *hubbub.Hub, handlers ...func(c *signalr.Client)) (c *signalr.Clie
 	}
 	return c, func() {
 		c.Close()
-		_ = hub.Shutdown(context.Background(), 0)
-		server.Close()
+		closeServer()
 	}
 }
 
