@@ -247,7 +247,17 @@ func (p *protocol) Append(dst []byte, m hubbub.Message) ([]byte, error) {
 	if err != nil {
 		return dst, fmt.Errorf("classic: %w", err)
 	}
+	oneLine(out[len(dst):])
 	return out, nil
+}
+
+// oneLine makes JSON one line, as an event stream needs it. Ends of lines are white space there: texts have them escaped.
+func oneLine(json []byte) {
+	for i, b := range json {
+		if b == '\n' || b == '\r' {
+			json[i] = ' '
+		}
+	}
 }
 
 func (p *protocol) append(dst []byte, m hubbub.Message) ([]byte, error) {
