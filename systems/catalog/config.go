@@ -47,7 +47,7 @@ type Config struct {
 	// PartRight and PipelineRight decide who may subscribe to what, and who is put back into a group after a restart.
 	// Default: everybody who may reach the hub.
 	PartRight, PipelineRight Right
-	// MaxSubscriptions bounds the parts and pipelines that one connection watches at a time. Default 1000.
+	// MaxSubscriptions bounds the parts and pipelines that one connection watches at a time, on each hub. Default 1000.
 	MaxSubscriptions int
 	// MaxKeyLength bounds a part key or a pipeline id, in bytes. Default 256.
 	MaxKeyLength int

@@ -3,12 +3,14 @@ package catalog
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ResourceEventType says what happened to a resource. On the wire it is a number; its name is read, too.
@@ -126,29 +128,29 @@ func readEnum(b []byte, names []string) (int, error) {
 	if json.Unmarshal(b, &name) == nil {
 		i := slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 		if i < 0 {
-			return 0, fmt.Errorf("%q, want one of %s", name, strings.Join(names, ", "))
+			return 0, fmt.Errorf("%.60q, want one of %s", name, strings.Join(names, ", "))
 		}
 		return i, nil
 	}
 	n, err := strconv.Atoi(string(b))
 	if err != nil || n < 0 || n >= len(names) {
-		return 0, fmt.Errorf("%s, want a number from 0 to %d or a name", b, len(names)-1)
+		return 0, fmt.Errorf("%.60s, want a number from 0 to %d or a name", b, len(names)-1)
 	}
 	return n, nil
 }
 
-// belongs checks that raw is one JSON value and says nothing else about its key than the address does. member is the name that
-// the key has in it.
+// belongs checks that raw is one JSON value in UTF-8 and says nothing else about its key than the address does. member is the
+// name that the key has in it.
 func belongs(raw []byte, member, key string) error {
-	if !json.Valid(raw) {
-		return fmt.Errorf("the body is no JSON")
+	if !json.Valid(raw) || !utf8.Valid(raw) {
+		return errors.New("the event is not one JSON value in UTF-8")
 	}
-	if len(raw) == 0 || raw[0] != '{' {
+	if raw[0] != '{' {
 		return nil
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &object); err != nil {
-		return fmt.Errorf("the body: %w", err)
+		return fmt.Errorf("the event: %w", err)
 	}
 	for name, value := range object {
 		if !strings.EqualFold(name, member) || string(value) == "null" {
@@ -157,22 +159,99 @@ func belongs(raw []byte, member, key string) error {
 		text := string(value)
 		_ = json.Unmarshal(value, &text) // a number stays as it is written
 		if text != key {
-			return fmt.Errorf("%s is %.60q in the body and %.60q in the address, want the same", name, text, key)
+			return fmt.Errorf("%s is %q in the event and %q in the address, want the same", name, clip(text), clip(key))
 		}
 	}
 	return nil
 }
 
-// typed reads raw as a T and returns it as the clients of Centro know it.
-func typed[T any](raw []byte) ([]byte, error) {
+// readResource reads an event of a part and returns it as the clients of Centro know it.
+func readResource(raw []byte, partKey string) ([]byte, error) {
+	var u ResourceUpdate
+	if err := read(raw, &u, "EventType", "ResourceKey"); err != nil {
+		return nil, err
+	}
+	u.PartKey = partKey
+	return u.encode()
+}
+
+// readJob reads an event of a pipeline and returns it as the clients of Centro know it.
+func readJob(raw []byte, pipeID string) ([]byte, error) {
+	var j MiniJob
+	if err := read(raw, &j, "Id", "Status"); err != nil {
+		return nil, err
+	}
+	j.PipelineID = pipeID
+	return j.encode()
+}
+
+// encode checks the update and writes it. One without a time has the present one.
+func (u *ResourceUpdate) encode() ([]byte, error) {
+	switch {
+	case u.ResourceKey == "":
+		return nil, errors.New("ResourceKey is empty, want the key of a resource")
+	case u.EventType < 0 || int(u.EventType) >= len(eventNames):
+		return nil, fmt.Errorf("EventType is %d, want a number from 0 to %d", u.EventType, len(eventNames)-1)
+	}
+	own := *u
+	if own.Timestamp.IsZero() {
+		own.Timestamp = time.Now()
+	}
+	own.Timestamp = own.Timestamp.UTC()
+	return encode(own)
+}
+
+// encode checks the job and writes it.
+func (j *MiniJob) encode() ([]byte, error) {
+	switch {
+	case j.ID == "":
+		return nil, errors.New("Id is empty, want the id of a job")
+	case j.Status < 0 || int(j.Status) >= len(statusNames):
+		return nil, fmt.Errorf("Status is %d, want a number from 0 to %d", j.Status, len(statusNames)-1)
+	case j.Progress != nil && (*j.Progress < 0 || *j.Progress > 100):
+		return nil, fmt.Errorf("Progress is %d, want a number from 0 to 100", *j.Progress)
+	}
+	own := *j
+	for _, t := range []**time.Time{&own.CreatedAt, &own.StartedAt, &own.FinishedAt, &own.UpdatedAt} {
+		if *t != nil {
+			utc := (*t).UTC()
+			*t = &utc
+		}
+	}
+	return encode(own)
+}
+
+// read decodes an object with no other members than those of v, the required ones among them, and keeps all digits of numbers.
+func read(raw []byte, v any, required ...string) error {
+	var names map[string]json.RawMessage
+	if json.Unmarshal(raw, &names) != nil || names == nil {
+		return errors.New("the event is no object, want one with " + strings.Join(required, " and "))
+	}
+	for _, want := range required {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(names)), func(name string) bool { return strings.EqualFold(name, want) }) {
+			return errors.New(want + " is missing")
+		}
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
-	var v T
-	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("the body is no %T: %w", v, err)
+	d.UseNumber()
+	err := d.Decode(v)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("%s is a %s, want %s", wrong.Field, wrong.Value, wrong.Type)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("the body has more than one JSON value")
+	if err != nil {
+		return errors.New("the event: " + strings.TrimPrefix(err.Error(), "json: "))
 	}
-	return json.Marshal(v)
+	return nil
+}
+
+// encode writes v with its texts as they are.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
 }

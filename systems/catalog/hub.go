@@ -9,23 +9,24 @@ import (
 	"github.com/hubbub-go/hubbub"
 )
 
-func partGroup(key string) string    { return "part:" + key }
-func pipelineGroup(id string) string { return "pipeline:" + id }
-
 // topic is one kind of thing to watch.
 type topic struct {
-	what, name string // for people, and as the parameter is called
-	group      func(string) string
-	right      Right
+	what, name, member string // for people, as the parameter is called, and in an event
+	group              string // what the names of its groups begin with
+	right              Right
+	rule               hubbub.Rule
+	hub                *hubbub.Hub // of those who watch nothing else
+	read               func(event []byte, key string) ([]byte, error)
 }
 
 func (s *System) newHubs() {
 	c := &s.config
-	part := &topic{"part", "partKey", partGroup, c.PartRight}
-	pipeline := &topic{"pipeline", "pipeId", pipelineGroup, c.PipelineRight}
-	s.resources = s.newHub("ResourceEventHub", c.ResourceRule, part, nil)
-	s.jobs = s.newHub("JobEventHub", c.JobRule, nil, pipeline)
-	s.both = s.newHub("CatalogEventHub", nil, part, pipeline)
+	s.part = &topic{what: "part", name: "partKey", member: "PartKey", group: "part:", right: c.PartRight, rule: c.ResourceRule, read: readResource}
+	s.pipeline = &topic{what: "pipeline", name: "pipeId", member: "PipelineId", group: "pipeline:", right: c.PipelineRight, rule: c.JobRule, read: readJob}
+	s.resources = s.newHub("ResourceEventHub", c.ResourceRule, s.part, nil)
+	s.jobs = s.newHub("JobEventHub", c.JobRule, nil, s.pipeline)
+	s.both = s.newHub("CatalogEventHub", nil, s.part, s.pipeline)
+	s.part.hub, s.pipeline.hub = s.resources, s.jobs
 }
 
 // newHub returns a hub whose clients can watch parts, pipelines, or both.
@@ -36,20 +37,20 @@ func (s *System) newHub(name string, rule hubbub.Rule, part, pipeline *topic) *h
 	}
 	h := hubbub.NewHub(name, &o)
 	var topics []*topic
-	handle := func(t *topic, suffix string, rule hubbub.Rule) {
+	handle := func(t *topic, suffix string) {
 		if t == nil {
 			return
 		}
 		var rules []hubbub.Rule
-		if rule != nil {
-			rules = append(rules, rule)
+		if t.rule != nil {
+			rules = append(rules, t.rule)
 		}
 		topics = append(topics, t)
 		h.Handle("SubscribeTo"+suffix, hubbub.Action1(func(ctx context.Context, key string) error { return s.subscribe(ctx, t, key) }), rules...)
 		h.Handle("UnsubscribeFrom"+suffix, hubbub.Action1(func(ctx context.Context, key string) error { return s.unsubscribe(ctx, t, key) }), rules...)
 	}
-	handle(part, "Part", s.config.ResourceRule)
-	handle(pipeline, "Pipeline", s.config.JobRule)
+	handle(part, "Part")
+	handle(pipeline, "Pipeline")
 	h.OnRejoiningGroups(func(ctx context.Context, groups []string) []string { return s.rejoin(ctx, topics, groups) })
 	return h
 }
@@ -84,11 +85,14 @@ func (s *System) subscribe(ctx context.Context, t *topic, key string) error {
 		return err
 	}
 	c := hubbub.CallerFrom(ctx)
+	if c.Hub().Clients(c.ID()).Count() == 0 { // a classic client may call a hub that it cannot hear
+		return hubbub.Errorf("The connection has not listed %s: create the proxy before the start.", c.Hub().Name())
+	}
 	if !s.allowed(ctx, t, c, key) {
 		s.count.refused.Add(1)
 		return hubbub.Errorf("You may not watch the %s %q.", t.what, clip(key))
 	}
-	group, w := t.group(key), watchedBy(c)
+	group, w := t.group+key, watchedBy(c)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.keys[group] && len(w.keys) >= s.config.MaxSubscriptions {
@@ -108,7 +112,7 @@ func (s *System) unsubscribe(ctx context.Context, t *topic, key string) error {
 		return err
 	}
 	c := hubbub.CallerFrom(ctx)
-	group, w := t.group(key), watchedBy(c)
+	group, w := t.group+key, watchedBy(c)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := c.Leave(ctx, group); err != nil {
@@ -139,7 +143,7 @@ func (s *System) rejoin(ctx context.Context, topics []*topic, groups []string) [
 	var kept []string
 	for _, g := range groups {
 		for _, t := range topics {
-			key, own := strings.CutPrefix(g, t.group(""))
+			key, own := strings.CutPrefix(g, t.group)
 			if own && len(w.keys) < s.config.MaxSubscriptions && s.allowed(ctx, t, c, key) {
 				kept = append(kept, g)
 				w.keys[g] = true
@@ -154,5 +158,5 @@ func clip(s string) string {
 	if len(s) <= 60 {
 		return s
 	}
-	return s[:60] + "…"
+	return strings.ToValidUTF8(s[:60], "") + "…"
 }

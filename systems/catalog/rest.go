@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,21 +26,31 @@ type Problem struct {
 }
 
 func (s *System) newREST() {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/centro/parts/{key}/events", func(w http.ResponseWriter, r *http.Request) {
-		s.post(w, r, func(event json.RawMessage) error { return s.PublishPart(r.Context(), r.PathValue("key"), event) })
+	s.rest = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind, key, ok := target(r.URL)
+		switch {
+		case ok && kind == "parts":
+			s.post(w, r, s.part, key)
+		case ok && kind == "pipelines":
+			s.post(w, r, s.pipeline, key)
+		default:
+			refuse(w, http.StatusNotFound, "There is no such endpoint.")
+		}
 	})
-	mux.HandleFunc("/centro/pipelines/{key}/events", func(w http.ResponseWriter, r *http.Request) {
-		s.post(w, r, func(event json.RawMessage) error { return s.PublishPipeline(r.Context(), r.PathValue("key"), event) })
-	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "There is no such endpoint.")
-	})
-	s.rest = mux
+}
+
+// target takes the kind, in lower case, and the key out of a path like /centro/parts/1882708/events.
+func target(u *url.URL) (kind, key string, ok bool) {
+	parts := strings.Split(u.EscapedPath(), "/") // a key may have an escaped slash
+	if len(parts) != 5 || parts[0] != "" || !strings.EqualFold(parts[1], "centro") || !strings.EqualFold(parts[4], "events") {
+		return "", "", false
+	}
+	key, err := url.PathUnescape(parts[3])
+	return strings.ToLower(parts[2]), key, err == nil
 }
 
 // post publishes the body: 202 as soon as it is on its way, whether or not anybody watches.
-func (s *System) post(w http.ResponseWriter, r *http.Request, publish func(json.RawMessage) error) {
+func (s *System) post(w http.ResponseWriter, r *http.Request, t *topic, key string) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		refuse(w, http.StatusMethodNotAllowed, "The method is "+clip(r.Method)+", want POST.")
@@ -51,19 +63,25 @@ func (s *System) post(w http.ResponseWriter, r *http.Request, publish func(json.
 		refuse(w, http.StatusServiceUnavailable, "The token cannot be checked at the moment.")
 		return
 	case u == nil:
-		w.Header().Set("WWW-Authenticate", s.config.TokenTypes[0].Scheme)
+		for _, t := range s.config.TokenTypes {
+			w.Header().Add("WWW-Authenticate", t.Scheme)
+		}
 		refuse(w, http.StatusUnauthorized, "A valid token is needed, in the header Authorization.")
 		return
-	case !mayPublish(u):
+	case !HasRight(u, ScopePublish):
 		refuse(w, http.StatusForbidden, "The scope "+ScopePublish+" is needed.")
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.config.MaxEventSize)))
-	if err != nil {
-		refuse(w, http.StatusRequestEntityTooLarge, "The event has more than "+strconv.Itoa(s.config.MaxEventSize)+" bytes, or was cut.")
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		refuse(w, http.StatusRequestEntityTooLarge, "The event has more than "+strconv.Itoa(s.config.MaxEventSize)+" bytes.")
 		return
 	}
-	err = publish(body)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "The event was cut.")
+		return
+	}
+	err = s.publish(r.Context(), t, key, body)
 	if invalid, ok := errors.AsType[*Invalid](err); ok {
 		refuse(w, http.StatusBadRequest, strings.ToUpper(invalid.Text[:1])+invalid.Text[1:]+".")
 		return
@@ -76,18 +94,17 @@ func (s *System) post(w http.ResponseWriter, r *http.Request, publish func(json.
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// mayPublish reports whether a user has the scope, the right, or every right.
-func mayPublish(u *hubbub.User) bool {
-	if u.HasScope(ScopePublish) || u.HasRole("admin") {
+// HasRight reports whether a user has a right: as a scope, as a role, or in the claim rights. The role or right admin stands for
+// every right. A nil user has none.
+func HasRight(u *hubbub.User, right string) bool {
+	if u == nil {
+		return false
+	}
+	if u.HasScope(right) || u.HasRole(right) || u.HasRole("admin") {
 		return true
 	}
 	rights, _ := u.Claims["rights"].([]any)
-	for _, r := range rights {
-		if r == ScopePublish || r == "admin" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(rights, any(right)) || slices.Contains(rights, any("admin"))
 }
 
 func refuse(w http.ResponseWriter, status int, detail string) {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,8 @@ import (
 // System is a running catalog. It keeps nothing but who is connected. It is safe for concurrent use.
 type System struct {
 	config    Config
+	part      *topic
+	pipeline  *topic
 	resources *hubbub.Hub
 	jobs      *hubbub.Hub
 	both      *hubbub.Hub // of Core clients that want parts and pipelines over one connection
@@ -57,11 +60,11 @@ func (s *System) authenticator(query bool) auth.Authenticator {
 // Hubs returns the hubs, for counters and shutdown.
 func (s *System) Hubs() []*hubbub.Hub { return []*hubbub.Hub{s.resources, s.jobs, s.both} }
 
-// Handler returns the REST endpoints, under /centro. It authenticates by itself, with tokens from the header alone.
+// Handler returns the REST endpoints, under /centro, in any case. It authenticates by itself, with tokens from the header alone.
 func (s *System) Handler() http.Handler { return s.rest }
 
 // Mount makes the hubs and the REST endpoints reachable at their paths. For paths without regard to case wrap the mux in
-// [signalr.FoldCase] with [System.Paths].
+// [System.FoldCase].
 func (s *System) Mount(mux interface{ Handle(string, http.Handler) }) {
 	identify := auth.Middleware(s.authenticator(true), &auth.Options{Scheme: s.config.TokenTypes[0].Scheme, Logger: s.config.Logger})
 	old, core := s.config.Classic, s.config.Core
@@ -75,16 +78,30 @@ func (s *System) Mount(mux interface{ Handle(string, http.Handler) }) {
 	}
 }
 
-// Paths returns what [System.Mount] mounts; a path that ends in a slash stands for all below it.
+// Paths returns the addresses of the hubs that [System.Mount] mounts; all below them belongs to them.
 func (s *System) Paths() []string {
-	core := []string{s.config.ClassicPath, CorePath + "/" + s.resources.Name(), CorePath + "/" + s.jobs.Name(), CorePath}
-	return append(core, restPaths...)
+	return []string{s.config.ClassicPath, CorePath + "/" + s.resources.Name(), CorePath + "/" + s.jobs.Name(), CorePath}
+}
+
+// FoldCase wraps the mux of [System.Mount] so that everything mounted there is found without regard to case. Keys of parts and
+// pipelines keep theirs.
+func (s *System) FoldCase(mux http.Handler) http.Handler {
+	hubs := signalr.FoldCase(mux, s.Paths()...)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, path := range restPaths {
+			if p := r.URL.Path; len(p) >= len(path) && strings.EqualFold(p[:len(path)], path) {
+				s.rest.ServeHTTP(w, r)
+				return
+			}
+		}
+		hubs.ServeHTTP(w, r)
+	})
 }
 
 // Stats are counters of a [System] since its start.
 type Stats struct {
 	Published uint64 // events
-	Unheard   uint64 // of those, events that nobody on this node watched
+	Unheard   uint64 // of those, events that nobody on this node was there for
 	Refused   uint64 // subscriptions
 }
 
@@ -93,34 +110,21 @@ func (s *System) Stats() Stats {
 	return Stats{s.count.published.Load(), s.count.unheard.Load(), s.count.refused.Load()}
 }
 
-// PublishPart sends an event to everybody who watches the part, as [hubbub.Clients.Send] does. event is one JSON value; a member
-// PartKey in it must be the key. It fails with an *[Invalid] for an event that cannot be sent.
+// PublishPart sends an event to everybody who watches the part, as [hubbub.Clients.Send] does: it waits for nobody. event is one
+// JSON value, at most MaxEventSize bytes, which is sent as it is, or completed with Schema; a member PartKey in it must be the
+// key. It fails with an *[Invalid] for an event that cannot be sent.
 func (s *System) PublishPart(ctx context.Context, partKey string, event json.RawMessage) error {
-	if err := s.validKey("partKey", partKey); err != nil {
-		return &Invalid{err.Error()}
-	}
-	event, err := s.check(event, "PartKey", partKey, typed[ResourceUpdate])
-	if err != nil {
-		return err
-	}
-	return s.publish(ctx, s.resources, partGroup(partKey), event)
+	return s.publish(ctx, s.part, partKey, event)
 }
 
 // PublishPipeline is [System.PublishPart] for a pipeline; a member PipelineId must be its id.
 func (s *System) PublishPipeline(ctx context.Context, pipeID string, event json.RawMessage) error {
-	if err := s.validKey("pipeId", pipeID); err != nil {
-		return &Invalid{err.Error()}
-	}
-	event, err := s.check(event, "PipelineId", pipeID, typed[MiniJob])
-	if err != nil {
-		return err
-	}
-	return s.publish(ctx, s.jobs, pipelineGroup(pipeID), event)
+	return s.publish(ctx, s.pipeline, pipeID, event)
 }
 
-// PublishResource is [System.PublishPart] for a typed event of the part u.PartKey.
+// PublishResource is [System.PublishPart] for a typed event of the part u.PartKey. A zero Timestamp is the present time.
 func (s *System) PublishResource(ctx context.Context, u ResourceUpdate) error {
-	event, err := json.Marshal(u)
+	event, err := u.encode()
 	if err != nil {
 		return &Invalid{err.Error()}
 	}
@@ -129,7 +133,7 @@ func (s *System) PublishResource(ctx context.Context, u ResourceUpdate) error {
 
 // PublishJob is [System.PublishPipeline] for a typed event of the pipeline j.PipelineID.
 func (s *System) PublishJob(ctx context.Context, j MiniJob) error {
-	event, err := json.Marshal(j)
+	event, err := j.encode()
 	if err != nil {
 		return &Invalid{err.Error()}
 	}
@@ -142,35 +146,35 @@ type Invalid struct{ Text string }
 // Error says what is wrong.
 func (e *Invalid) Error() string { return "catalog: " + e.Text }
 
-// check returns the event as it is sent.
-func (s *System) check(event []byte, member, key string, read func([]byte) ([]byte, error)) ([]byte, error) {
-	event = []byte(strings.TrimSpace(string(event)))
-	if len(event) > s.config.MaxEventSize {
-		return nil, &Invalid{fmt.Sprintf("the event has %d bytes, want at most %d", len(event), s.config.MaxEventSize)}
+func (s *System) publish(ctx context.Context, t *topic, key string, event []byte) error {
+	if err := s.validKey(t.name, key); err != nil {
+		return &Invalid{err.Error()}
 	}
-	if err := belongs(event, member, key); err != nil {
-		return nil, &Invalid{err.Error()}
-	}
-	if !s.config.Schema {
-		return event, nil
-	}
-	event, err := read(event)
+	event, err := s.check(t, key, event)
 	if err != nil {
-		return nil, &Invalid{err.Error()}
+		return &Invalid{err.Error()}
 	}
-	return event, nil
-}
-
-func (s *System) publish(ctx context.Context, hub *hubbub.Hub, group string, event []byte) error {
-	before := hub.Stats().Sent + s.both.Stats().Sent
-	raw := json.RawMessage(event)
-	err := errors.Join(hub.Group(group).Send(ctx, "Update", raw), s.both.Group(group).Send(ctx, "Update", raw))
+	group, raw := t.group+key, json.RawMessage(event)
+	old, core := t.hub.Group(group), s.both.Group(group)
+	watchers := old.Count() + core.Count()
+	if err := errors.Join(old.Send(ctx, "Update", raw), core.Send(ctx, "Update", raw)); err != nil {
+		return fmt.Errorf("catalog: publish to %s: %w", clip(group), err)
+	}
 	s.count.published.Add(1)
-	if hub.Stats().Sent+s.both.Stats().Sent == before {
+	if watchers == 0 {
 		s.count.unheard.Add(1)
 	}
-	if err != nil {
-		return fmt.Errorf("catalog: publish to %s: %w", group, err)
-	}
 	return nil
+}
+
+// check returns the event as it is sent.
+func (s *System) check(t *topic, key string, event []byte) ([]byte, error) {
+	event = bytes.Trim(event, " \t\r\n")
+	if len(event) > s.config.MaxEventSize {
+		return nil, fmt.Errorf("the event has %d bytes, want at most %d", len(event), s.config.MaxEventSize)
+	}
+	if err := belongs(event, t.member, key); err != nil || !s.config.Schema {
+		return event, err
+	}
+	return t.read(event, key)
 }
