@@ -16,9 +16,11 @@ import (
 )
 
 // serve makes a hub reachable for an example.
-func serve(hub *hubbub.Hub) (url string, closeServer func()) {
+func serve(hub *hubbub.Hub) (url string, closeServer func()) { return serveWith(hub, nil) }
+
+func serveWith(hub *hubbub.Hub, opts *signalr.Options) (url string, closeServer func()) {
 	mux := http.NewServeMux()
-	signalr.MapHub(mux, "/hub", hub, nil)
+	signalr.MapHub(mux, "/hub", hub, opts)
 	server := httptest.NewServer(mux)
 	return server.URL + "/hub", func() {
 		_ = hub.Shutdown(context.Background(), 0)
