@@ -40,6 +40,9 @@ type ClientOptions struct {
 	CloseTimeout time.Duration
 	// MaximumReceiveMessageSize bounds one message of the server, in bytes. Default 64 MiB; negative is no limit.
 	MaximumReceiveMessageSize int
+	// Trace hears of every message that is sent and received, keep-alives and the answers to requests included. It must not block
+	// and must not keep p; calls for the two directions may overlap. Default none.
+	Trace func(sent bool, transport Transport, p []byte)
 	// OnSlow hears that the server has been silent for two thirds of its keep-alive timeout, once per silence. It must not
 	// block. Default none.
 	OnSlow func()

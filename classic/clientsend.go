@@ -21,10 +21,12 @@ func (s *session) send(ctx context.Context, b []byte) (*answer, error) {
 	case closing:
 		return nil, hubbub.ErrClosed
 	case s.transport != WebSockets:
+		s.trace(true, b)
 		return s.post(ctx, b)
 	case stream == nil:
 		return nil, errWaiting
 	}
+	s.trace(true, b)
 	return nil, stream.(*clientSocket).write(ctx, b)
 }
 
@@ -54,6 +56,7 @@ func (s *session) post(ctx context.Context, b []byte) (*answer, error) {
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
 		return nil, err
 	}
+	s.trace(false, body)
 	r, err := parseReceived(body, s.c.values)
 	if err != nil {
 		return nil, fmt.Errorf("answer to send: %w", err)

@@ -195,11 +195,19 @@ func (s *session) next(stream clientStream) (received, error) {
 		if err != nil {
 			return received{}, err
 		}
+		s.trace(false, b)
 		r, err := parseReceived(b, s.c.values)
 		if err == nil {
 			return r, nil
 		}
 		s.complain("message of the server cannot be read", err)
+	}
+}
+
+// trace tells of a message.
+func (s *session) trace(sent bool, p []byte) {
+	if f := s.c.opts.Trace; f != nil {
+		f(sent, s.transport, p)
 	}
 }
 
