@@ -227,6 +227,29 @@ func ExampleInvoker() {
 	// client 3
 }
 
+// What reads streams takes any client, and can be given to it by another package.
+func ExampleStreamer() {
+	collect := func(ctx context.Context, from hubbub.Streamer, target string) (all []int, err error) {
+		for n, err := range hubbub.Stream[int](ctx, from, target) {
+			if err != nil {
+				return all, err
+			}
+			all = append(all, n)
+		}
+		return all, nil
+	}
+	hub := hubbub.NewHub("dice", nil)
+	hub.Handle("Throws", hubbub.Func0(func(context.Context) (hubbub.Seq[int], error) {
+		return func(yield func(int, error) bool) {
+			_ = yield(4, nil) && yield(2, nil) && yield(0, hubbub.Errorf("the dice are lost"))
+		}, nil
+	}))
+	client, closeAll := open(hub)
+	defer closeAll()
+	fmt.Println(collect(context.Background(), client, "Throws"))
+	// Output: [4 2] An error occurred on the server while streaming results. HubException: the dice are lost
+}
+
 // schedule prints what a policy answers to one failed attempt after the other.
 func schedule(p hubbub.RetryPolicy) {
 	for attempt := range 5 {

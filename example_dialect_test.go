@@ -8,6 +8,7 @@ import (
 	"io"
 	"log"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
@@ -26,6 +27,8 @@ func (lines) Append(dst []byte, m hubbub.Message) ([]byte, error) {
 		return fmt.Appendf(dst, "item of %s: %v\n", m.InvocationID, m.Item.Any()), nil
 	case *hubbub.Completion:
 		return fmt.Appendf(dst, "answer to %s: %v%s\n", m.InvocationID, m.Result.Any(), m.Error), nil
+	case *hubbub.Progress:
+		return fmt.Appendf(dst, "so far of %s: %v\n", m.Call.ID, m.Value.Any()), nil
 	case *hubbub.CancelInvocation:
 		return fmt.Appendf(dst, "never mind %s\n", m.InvocationID), nil
 	case *hubbub.Close:
@@ -35,6 +38,9 @@ func (lines) Append(dst []byte, m hubbub.Message) ([]byte, error) {
 	}
 	return dst, fmt.Errorf("a message of type %d, want one that has a line", m.Type())
 }
+
+// EncodesProgress makes it a hubbub.ProgressProtocol.
+func (lines) EncodesProgress() {}
 
 // Decode makes it a hubbub.Decoder.
 func (lines) Decode(raw []byte, v any) error { return json.Unmarshal(raw, v) }
@@ -60,6 +66,7 @@ func ExampleProtocol() {
 
 // terminal is a connection that ends in a channel of lines: what a dialect does for a socket.
 type terminal struct {
+	id     string
 	out    *hubbub.Outbox
 	awake  chan struct{}
 	screen chan string
@@ -68,7 +75,7 @@ type terminal struct {
 }
 
 func newTerminal() *terminal {
-	t := &terminal{awake: make(chan struct{}, 1), screen: make(chan string)}
+	t := &terminal{id: hubbub.NewConnectionID(), awake: make(chan struct{}, 1), screen: make(chan string)}
 	t.out = hubbub.NewOutbox(1<<20, func() {
 		select {
 		case t.awake <- struct{}{}:
@@ -78,7 +85,7 @@ func newTerminal() *terminal {
 	return t
 }
 
-func (t *terminal) ID() string                { return "terminal-1" }
+func (t *terminal) ID() string                { return t.id }
 func (t *terminal) Protocol() hubbub.Protocol { return lines{} }
 func (t *terminal) Framing() hubbub.Framing   { return nil } // the bytes go out as they are
 func (t *terminal) Request() *hubbub.Request  { return &hubbub.Request{Transport: "terminal"} }
@@ -147,6 +154,56 @@ func ExampleConn() {
 	// 0
 }
 
+// A protocol that knows progress lets methods tell how far they are.
+func ExampleProgressProtocol() {
+	var protocol hubbub.ProgressProtocol = lines{}
+	call := &hubbub.Invocation{ID: "1", Target: "Import"}
+	b, err := protocol.Append(nil, &hubbub.Progress{Call: call, Value: hubbub.ValueOf(50)})
+	fmt.Print(string(b))
+	fmt.Println(err)
+	// Output:
+	// so far of 1: 50
+	// <nil>
+}
+
+// Arguments that cannot be read fail their call and nothing else: a dialect that finds some says so in the message.
+func ExampleBadArgs() {
+	args := hubbub.BadArgs(errors.New("argument 2 is cut short"))
+	fmt.Println(args.Len(), args.Err())
+	// Output: 0 argument 2 is cut short
+}
+
+var _ hubbub.GroupWatcher = (*watching)(nil)
+
+// watching is a terminal that counts how often its groups change.
+type watching struct {
+	*terminal
+	changes atomic.Int32
+}
+
+func (w *watching) GroupsChanged() { w.changes.Add(1) }
+
+// A connection that has the method hears of its groups: a dialect whose clients prove their groups later needs that.
+func ExampleGroupWatcher() {
+	hub := hubbub.NewHub("watched", nil)
+	hub.Support(lines{})
+	conn := &watching{terminal: newTerminal()}
+	link, err := hub.Attach(conn, nil, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	for _, group := range []string{"sports", "news", "sports"} {
+		if err := hub.Join(ctx, link.ID(), group); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(link.Groups(), conn.changes.Load())
+	link.Detach(nil)
+	<-link.Done()
+	// Output: [news sports] 2
+}
+
 // brackets is a framing: what a transport puts around an encoded message.
 type brackets struct{}
 
@@ -184,7 +241,8 @@ func ExampleOutbox() {
 
 // A value is encoded until somebody knows its type, and travels on as it came where nobody does.
 func ExampleValue() {
-	came := hubbub.RawValue([]byte(`{"big":12345678901234567890}`), lines{})
+	var decoder hubbub.Decoder = lines{}
+	came := hubbub.RawValue([]byte(`{"big":12345678901234567890}`), decoder)
 	raw, _ := came.Raw()
 	fmt.Printf("%s\n", raw)
 	var v struct{ Big uint64 }

@@ -318,8 +318,12 @@ func ExampleKeyRing() {
 	}
 	fmt.Println(rotated.Current(), rotated.Verify(id, "invitation", []byte("room 12"), mac))
 	fmt.Println(rotated.Verify(id, "invitation", []byte("room 13"), mac))
+
+	other := hubbub.RandomKeyRing() // forgotten at the end of the process
+	fmt.Println(other.Verify(id, "invitation", []byte("room 12"), mac))
 	// Output:
 	// 2 true
+	// false
 	// false
 }
 

@@ -112,6 +112,22 @@ func ExampleAuthenticator() {
 	// 200 hello stranger
 }
 
+// What was wrong with a credential is for the log of the server, and no concern of who sent it.
+func ExampleErrorFrom() {
+	issuer := &auth.Issuer{Keys: hubbub.RandomKeyRing()}
+	h := auth.Bearer(issuer.Verify, nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("something wrong:", auth.ErrorFrom(r.Context()) != nil)
+		fmt.Fprint(w, "welcome")
+	}))
+	get(h, "/")
+	get(h, "/", "Authorization", "Bearer forged")
+	// Output:
+	// something wrong: false
+	// 200 welcome
+	// something wrong: true
+	// 200 welcome
+}
+
 func ExampleChallenge() {
 	h := auth.Bearer((&auth.Issuer{Keys: hubbub.RandomKeyRing()}).Verify, nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch u := hubbub.UserFrom(r.Context()); {

@@ -121,9 +121,8 @@ func ExampleTransportsError() {
 	defer closeServer()
 	err := signalr.NewClient(url, &signalr.ClientOptions{Transports: signalr.WebSockets}).Start(context.Background())
 	if none, ok := errors.AsType[*signalr.TransportsError](err); ok {
-		for _, failed := range none.Failed {
-			fmt.Println(failed.Transport, "failed:", failed.Err)
-		}
+		var first signalr.TransportError = none.Failed[0]
+		fmt.Println(first.Transport, "failed:", first.Err)
 	}
 	// Output: LongPolling failed: the transport is disabled by the client
 }
