@@ -93,11 +93,7 @@ func (d *dialer) rest() {
 // negotiates anew, as the .NET client does.
 func (d *dialer) connect(ctx context.Context) (*clientConn, error) {
 	if d.opts.SkipNegotiation {
-		n := &negotiation{url: d.url}
-		if err := d.authorize(ctx, n); err != nil {
-			return nil, err
-		}
-		return d.open(ctx, n, WebSockets)
+		return d.open(ctx, &negotiation{url: d.url}, WebSockets)
 	}
 	n, err := d.negotiate(ctx)
 	if err != nil {

@@ -26,8 +26,8 @@ type ClientOptions struct {
 	Naming hubbub.Naming
 	// Header goes with every request and replaces what the client itself would send.
 	Header http.Header
-	// Token returns the access token. It is called anew for every connection, for an authentication refresh, and once when a
-	// request is answered with 401. Default none.
+	// Token returns the access token. It is called anew for every negotiation, for every WebSocket, for an authentication refresh,
+	// and once when a request of a transport is answered with 401. Default none.
 	Token func(ctx context.Context) (string, error)
 	// HTTPClient sends all requests, the upgrade of a WebSocket included; proxy and TLS settings are in its Transport. It must
 	// have no Timeout. Default one with its own cookie jar.

@@ -37,7 +37,7 @@ type fakeServer struct {
 	hello    string                                            // answers a handshake; none if empty
 	protocol string                                            // json by default
 	hook     func(w http.ResponseWriter, r *http.Request) bool // true if it has answered itself
-	opened   chan *fakePeer                                        // connections whose handshake was answered
+	opened   chan *fakePeer                                    // connections whose handshake was answered
 
 	mu    sync.Mutex
 	asked []*fakeRequest

@@ -64,7 +64,12 @@ type clientSocket struct {
 	typ  websocket.MessageType
 }
 
+// dialWebSocket opens a socket with a fresh access token, as the .NET client does: a stateful connection may be older than the one
+// that it was negotiated with.
 func (c *clientConn) dialWebSocket(ctx context.Context) (clientTransport, error) {
+	if err := c.d.authorize(ctx, c.n); err != nil {
+		return nil, err
+	}
 	opts := &websocket.DialOptions{HTTPClient: c.d.http, HTTPHeader: c.d.header(c.n), CompressionMode: websocket.CompressionDisabled}
 	conn, res, err := websocket.Dial(ctx, c.n.transportURL().String(), opts)
 	if err != nil && res != nil && res.StatusCode == http.StatusUnauthorized && c.d.opts.Token != nil && !c.n.redirected {
