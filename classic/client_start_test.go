@@ -94,7 +94,9 @@ func TestClientRequests(t *testing.T) {
 	t.Parallel()
 	overAll(t, func(t *testing.T, tr classic.Transport) {
 		f := newFake(t, func(f *fake) {
-			f.on["send"] = func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"I":%q}`, idOf(f.t, r.PostForm.Get("data"))) }
+			f.on["send"] = func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprintf(w, `{"I":%q}`, idOf(f.t, r.PostForm.Get("data")))
+			}
 			f.stream = func(command string, s *fakeSay) {
 				if command == "connect" {
 					s.write(`{"C":"d-1,2|3","G":"g+/=","S":1,"M":[]}`)
@@ -328,4 +330,3 @@ func TestClientHubAfterStart(t *testing.T) {
 	c.Hub("a")
 	c.Hub("B")
 }
-

@@ -13,6 +13,8 @@ var (
 	// ErrCoreServer says that the server speaks ASP.NET Core SignalR, which is for the client of package signalr.
 	ErrCoreServer = errors.New("detected a connection attempt to an ASP.NET Core SignalR server. This client only supports connecting to " +
 		"an ASP.NET SignalR server; see https://aka.ms/signalr-core-differences for details")
+	// ErrInvalidAnswer says that what answers at the address is no SignalR server.
+	ErrInvalidAnswer = errors.New("the server's answer to negotiate is none of a SignalR server")
 	// ErrReconnecting is what calls fail with whose WebSocket was lost before their answer came, and those that begin while a
 	// new one is looked for. The connection goes on. Whether the server ran a call that was lost is not known; it is never
 	// sent again.

@@ -3,7 +3,6 @@ package classic
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -97,7 +96,7 @@ func (c *Client) negotiate(ctx context.Context, s *session) (*agreement, error) 
 			return nil, fmt.Errorf("negotiate: %w", &VersionError{a.ProtocolVersion})
 		}
 		if a.ConnectionToken == "" {
-			return nil, errors.New("negotiate: answer without connection token")
+			return nil, fmt.Errorf("negotiate: %w: answer without connection token", ErrInvalidAnswer)
 		}
 		return a, nil
 	}
@@ -136,7 +135,7 @@ func (c *Client) ask(ctx context.Context, s *session, a *agreement) error {
 		return fmt.Errorf("Error during negotiation request. %w", err) //nolint:staticcheck // as above
 	}
 	if err := json.Unmarshal(body, a); err != nil {
-		return fmt.Errorf("answer of %d bytes, want the JSON of a SignalR server: %w", len(body), err)
+		return fmt.Errorf("%w: answer of %d bytes, want the JSON of a SignalR server: %w", ErrInvalidAnswer, len(body), err)
 	}
 	if a.AvailableTransports != nil || a.NegotiateVersion != nil {
 		return ErrCoreServer
