@@ -45,7 +45,8 @@ type Config struct {
 	Hub   HubConfig   `yaml:"hub"`
 	Drain DrainConfig `yaml:"drain"`
 
-	Notify NotifyConfig `yaml:"notify"`
+	Notify  NotifyConfig  `yaml:"notify"`
+	Catalog CatalogConfig `yaml:"catalog"`
 }
 
 // AuthConfig says which tokens of others are good, beside those that this server issues.
@@ -102,6 +103,7 @@ func defaultConfig() Config {
 	}
 	c.Drain.Timeout = 30 * time.Second
 	c.Notify = defaultNotify()
+	c.Catalog = defaultCatalog()
 	return c
 }
 
@@ -181,6 +183,7 @@ func (l *loaded) check() {
 	l.checkAuth()
 	l.checkNumbers()
 	l.checkNotify()
+	l.checkCatalog()
 }
 
 func (l *loaded) checkAuth() {

@@ -148,6 +148,7 @@ func mountNotify(ctx context.Context, at *site) (*system, error) {
 		return nil, err
 	}
 	s.Mount(at.mux, at.endpointOptions())
+	at.verify = s.Verify // it knows which sessions have ended
 	return &system{name: "notify", title: "Notifications", paths: s.Paths(), hubs: []*hubbub.Hub{s.Hub()},
 		ready: s.Ready, close: s.Close}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,21 +35,30 @@ func logRequests(log *slog.Logger, next http.Handler) http.Handler {
 	})
 }
 
-// redactURL returns an address without the secrets that SignalR's clients put there: the access token, and the connection
-// token in the parameter id.
+// redactURL returns an address without the secrets that SignalR's clients put there: the access token, the connection token in
+// the parameter id or connectionToken, and the groups token of classic clients.
 func redactURL(u *url.URL) string {
 	c := *u
-	q := c.Query()
-	secret := false
-	for name := range q {
-		if strings.EqualFold(name, "id") { // hubs read it in any case
-			q[name], secret = []string{"REDACTED"}, true
+	var query strings.Builder
+	for rest := u.RawQuery; rest != ""; {
+		pair, end := rest, ""
+		if i := strings.IndexAny(rest, "&;"); i >= 0 { // classic endpoints divide at both
+			pair, end = rest[:i], rest[i:i+1]
 		}
+		rest = rest[len(pair)+len(end):]
+		if raw, _, ok := strings.Cut(pair, "="); ok && isSecret(raw) {
+			pair = raw + "=REDACTED"
+		}
+		query.WriteString(pair + end)
 	}
-	if secret {
-		c.RawQuery = q.Encode()
-	}
+	c.RawQuery = query.String()
 	return auth.RedactURL(&c)
+}
+
+// isSecret reports whether a parameter is one whose value may not be logged. Hubs read its name in any case.
+func isSecret(raw string) bool {
+	name, err := url.QueryUnescape(raw)
+	return err != nil || slices.ContainsFunc([]string{"id", "connectionToken", "groupsToken"}, func(s string) bool { return strings.EqualFold(name, s) })
 }
 
 // statusRecorder remembers the status of an answer. Flushing and hijacking go through [http.ResponseController].

@@ -125,8 +125,11 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	at := &site{config: s.config, mux: mux, keys: ring, foreign: foreign, origin: origin, demo: s.demo,
+	at := &site{config: s.config, mux: mux, keys: ring, foreign: foreign, verify: issuer(ring).Verify, origin: origin, demo: s.demo,
 		development: s.keys.Development, log: s.log}
+	if foreign != nil {
+		at.verify = auth.Any(at.verify, foreign)
+	}
 	var paths []string
 	for _, mount := range mounts {
 		one, err := mount(ctx, at)
@@ -137,7 +140,9 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 			continue
 		}
 		s.systems = append(s.systems, one)
-		s.health.checks[one.name] = one.ready
+		if one.ready != nil {
+			s.health.checks[one.name] = one.ready
+		}
 		paths = append(paths, one.paths...)
 	}
 	cross, err := auth.CORS(auth.CORSOptions{Origins: s.trusted()})
@@ -151,7 +156,13 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 	if s.config.Page {
 		s.mapPage(outer)
 	}
-	outer.Handle("/", cross(signalr.FoldCase(mux, paths...)))
+	inner := signalr.FoldCase(mux, paths...)
+	for _, one := range s.systems {
+		if one.fold != nil {
+			inner = one.fold(inner)
+		}
+	}
+	outer.Handle("/", cross(inner))
 	return logRequests(s.log, outer), nil
 }
 

@@ -261,7 +261,7 @@ func TestNoTokenInTheLog(t *testing.T) {
 		t.Errorf("close: %v", err)
 	}
 	text := s.stderr.String()
-	if !strings.Contains(text, `"url":"/signalr/v1/mainHub?access_token=REDACTED&id=REDACTED"`) {
+	if !strings.Contains(text, `"url":"/signalr/v1/mainHub?id=REDACTED&access_token=REDACTED"`) {
 		t.Errorf("no redacted request in\n%s", text)
 	}
 	for what, secret := range map[string]string{"access token": token, "signature of the access token": token[strings.LastIndex(token, "."):], "connection token": ws.token} {

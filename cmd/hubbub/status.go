@@ -51,9 +51,13 @@ func (s *server) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	}
 	for _, one := range s.systems {
 		state := systemStatus{Name: one.name, Title: one.title}
+		addresses := one.addresses
+		if addresses == nil {
+			addresses = one.paths
+		}
 		for i, h := range one.hubs {
 			n := h.Stats()
-			state.Hubs = append(state.Hubs, hubStatus{h.Name(), one.paths[i], n.Connections, n.Users, n.Received, n.Sent, n.Invocations, n.Failed})
+			state.Hubs = append(state.Hubs, hubStatus{h.Name(), addresses[i], n.Connections, n.Users, n.Received, n.Sent, n.Invocations, n.Failed})
 		}
 		answer.Systems = append(answer.Systems, state)
 	}

@@ -21,19 +21,22 @@ type system struct {
 	title      string // for people
 	paths      []string
 	hubs       []*hubbub.Hub
+	addresses  []string                        // of each hub, for people; nil: those of paths
+	fold       func(http.Handler) http.Handler // finds what paths do not say without regard to case; may be nil
 	collectors []prometheus.Collector
-	ready      func(context.Context) error
+	ready      func(context.Context) error // nil: always
 	close      func() error
 }
 
 // mounts are all systems, in the order in which they start. Each returns nil if it is turned off.
-var mounts = []func(context.Context, *site) (*system, error){mountNotify}
+var mounts = []func(context.Context, *site) (*system, error){mountNotify, mountCatalog}
 
 // site is what a system stands on.
 type site struct {
 	config  *Config
 	mux     signalr.Mux
 	keys    *hubbub.KeyRing
+	verify  auth.Verifier            // of every token that the server takes
 	foreign auth.Verifier            // of the tokens of others, nil if there are none to accept
 	origin  func(*http.Request) bool // may this page open a WebSocket
 	demo    *demoUser                // nil if there is none

@@ -29,8 +29,9 @@ func (p *Program) tokenCommand() *cobra.Command {
 		Short: "Print an access token that the server with the same keys accepts",
 		Long: `Print an access token that the server with the same --data or --config accepts. Whoever can read the keys can make one:
 there is no session behind it, so it ends with its time to live only, or when its key is rotated away.`,
-		Example: `  hubbub token --user ann --scope "notifications:publish" --ttl 1h`,
-		Args:    cobra.NoArgs,
+		Example: `  hubbub token --user ann --scope "notifications:publish" --ttl 1h
+  hubbub token --user importer --scope "catalog:publish"`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if user == "" {
 				return errors.New("--user is missing, want a user id")
