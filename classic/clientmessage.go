@@ -53,11 +53,14 @@ func parseReceived(data []byte, values *codec) (received, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return received{}, fmt.Errorf("message of %d bytes: %w", len(data), err)
 	}
-	if id := idText(m.I); id != nil {
-		a := &answer{id: *id, result: m.R}
+	if m.I != nil {
+		a := &answer{result: m.R}
+		if id := idText(m.I); id != nil { // else the answer to a call that wanted none
+			a.id = *id
+		}
 		if present(m.S) {
 			if err := json.Unmarshal(m.S, &a.state); err != nil {
-				return received{}, fmt.Errorf("state of answer %s: %w", *id, err)
+				return received{}, fmt.Errorf("state of answer %s: %w", a.id, err)
 			}
 		}
 		if m.E != nil {
