@@ -127,7 +127,8 @@ func NewClient(d Dialer, opts *ClientOptions) *Client {
 }
 
 // Start connects. It blocks until the handshake is done, ctx ends or the first attempt has failed: that one is not retried.
-// The connection does not end with ctx but with [Client.Close]. It fails if the client is not disconnected.
+// The connection does not end with ctx but with [Client.Close], which also ends a Start, with [ErrClosed]. It fails if the client
+// is not disconnected.
 func (c *Client) Start(ctx context.Context) error {
 	c.mu.Lock()
 	if c.state != Disconnected {
@@ -145,8 +146,10 @@ func (c *Client) Start(ctx context.Context) error {
 	conn, err := c.dialer.Dial(dial)
 	unlink()
 	cancel()
-	if err == nil && life.Err() != nil {
+	if closed := life.Err() != nil; closed && err == nil {
 		conn.Cut(ErrClosed)
+		err = ErrClosed
+	} else if closed && ctx.Err() == nil {
 		err = ErrClosed
 	}
 	if err != nil {

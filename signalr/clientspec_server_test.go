@@ -368,6 +368,7 @@ func (p *fakePeer) poll(w http.ResponseWriter, r *http.Request) {
 	case u := <-p.out:
 		switch {
 		case u.cut:
+			p.out <- u // HTTP may ask once more
 			panic(http.ErrAbortHandler)
 		case u.status != 0:
 			w.WriteHeader(http.StatusNoContent)
