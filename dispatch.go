@@ -52,7 +52,7 @@ func (l *Link) invocation(in *Invocation, size int) error {
 	if len(l.pending) == 0 && l.may(c) {
 		l.begin(c)
 		l.mu.Unlock()
-		go l.work(c)
+		l.hub.crew.start(c)
 		return nil
 	}
 	l.pending = append(l.pending, c)
@@ -124,7 +124,7 @@ func (l *Link) forget(c *call) {
 // pump starts what may start, in order. It needs l.mu.
 func (l *Link) pump() {
 	for c := l.next(); c != nil; c = l.next() {
-		go l.work(c)
+		l.hub.crew.start(c)
 	}
 }
 

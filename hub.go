@@ -125,6 +125,7 @@ type Hub struct {
 	onRejoining    func(context.Context, []string) []string
 
 	life    lifetime
+	crew    crew
 	results results
 	remote  *remote
 	count   counters

@@ -94,6 +94,7 @@ func (h *Hub) hold(conn Conn, user *User, hello []byte) (*Link, error) {
 		l.cancel()
 		return nil, err
 	}
+	h.crew.enter()
 	h.count.opened.Add(1)
 	return l, nil
 }
@@ -242,6 +243,7 @@ func (l *Link) end(reason error) {
 		h.remote.detach(l, groups)
 	}
 	h.count.end(reasonOf(reason))
+	h.crew.leave()
 	close(l.done)
 }
 
