@@ -97,7 +97,7 @@ func (p *Program) command() *cobra.Command {
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.AddGroup(&cobra.Group{ID: "server", Title: "The server:"}, &cobra.Group{ID: console.GroupID, Title: "Clients of any ASP.NET Core SignalR server:"})
+	root.AddGroup(&cobra.Group{ID: "server", Title: "The server:"}, &cobra.Group{ID: console.GroupID, Title: "Clients of any SignalR server:"})
 	root.PersistentFlags().StringVar(&p.file, "config", "", "YAML `FILE` with the configuration (HUBBUB_CONFIG)")
 	for _, c := range []*cobra.Command{p.serveCommand(), p.tokenCommand(), p.hashCommand(), p.configCommand(), p.keysCommand()} {
 		c.GroupID = "server"

@@ -79,7 +79,7 @@ func TestBuiltBinary(t *testing.T) {
 		{"page", answering(t, 200, page), nil, 10, "there is no SignalR hub at URL: what answers there is something else"},
 		{"JSON of something else", answering(t, 200, `{"status":"up"}`), nil, 10, "there is no SignalR hub at URL: what answers there is something else"},
 		{"no scheme", "localhost:5000/hub", nil, 10, `the address "URL" cannot be used: want a scheme in front, such as http://localhost:5000/hub`},
-		{"classic", answering(t, 200, classicAnswer), nil, 11, "URL is an ASP.NET SignalR server, which speaks the older protocol; this needs an ASP.NET Core SignalR hub"},
+		{"classic", answering(t, 200, classicAnswer), []string{"--dialect", "core"}, 11, "URL is an ASP.NET SignalR server, which speaks the older protocol; this needs an ASP.NET Core SignalR hub"},
 		{"no token", guarded(401), nil, 12, "URL wants an access token (status 401): give one with --token or --token-cmd"},
 		{"bad token", guarded(401), []string{"--token", "x"}, 12, "URL refuses the access token (status 401): it may have expired, or be for another server"},
 		{"forbidden", guarded(403), []string{"--token", "x"}, 12, "URL knows who you are and says no (status 403)"},

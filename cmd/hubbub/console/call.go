@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hubbub-go/hubbub"
-	"github.com/hubbub-go/hubbub/signalr"
 )
 
 const aboutArguments = `Arguments are JSON where they are JSON, and text otherwise: 42 is a number, '{"a":1}' an object, ann a text, '"42"' a text too.
@@ -26,7 +25,7 @@ func (c *Console) sendCommand() *cobra.Command {
 		"Call a method of the hub and do not wait for an answer: there is none, not even an error.\n\n"+aboutArguments,
 		"  hubbub send http://localhost:8080/chat SendMessage ann \"hello there\"\n  hubbub send https://example.com/hub Move '{\"x\":1,\"y\":2}' --token-cmd 'cat token.txt'",
 		cobra.MinimumNArgs(2), func(s *session, args []string) error {
-			client, err := s.open(nil)
+			client, err := s.dial(wiring{targets: args[1:2]})
 			if err != nil {
 				return err
 			}
@@ -55,7 +54,7 @@ func (c *Console) invokeCommand() *cobra.Command {
 		"Call a method of the hub, wait for its answer and print the result as JSON.\n\n"+aboutArguments,
 		"  hubbub invoke http://localhost:8080/chat Count room-1\n  hubbub invoke https://example.com/hub Echo 42 --string --protocol messagepack",
 		cobra.MinimumNArgs(2), func(s *session, args []string) error {
-			client, err := s.open(nil)
+			client, err := s.dial(wiring{targets: args[1:2]})
 			if err != nil {
 				return err
 			}
@@ -67,7 +66,7 @@ func (c *Console) invokeCommand() *cobra.Command {
 }
 
 // invoke calls target and prints the result. The call ends with ctx, or when its time is over.
-func (s *session) invoke(ctx context.Context, client *signalr.Client, target string, args []any) error {
+func (s *session) invoke(ctx context.Context, client client, target string, args []any) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.flags.timeout, errTimeout)
 	defer cancel()
 	result, err := hubbub.Invoke[hubbub.Value](ctx, client, target, args...)
@@ -107,7 +106,7 @@ func (c *Console) streamCommand() *cobra.Command {
 }
 
 // stream prints the items of one streaming call.
-func (s *session) stream(ctx context.Context, client *signalr.Client, target string, args []any, most int) error {
+func (s *session) stream(ctx context.Context, client hubbub.Streamer, target string, args []any, most int) error {
 	n := 0
 	for item, err := range hubbub.Stream[hubbub.Value](ctx, client, target, args...) {
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/hubbub-go/hubbub"
-	"github.com/hubbub-go/hubbub/signalr"
 	"github.com/spf13/cobra"
 )
 
@@ -37,7 +36,7 @@ func (c *Console) connectCommand() *cobra.Command {
 // conversation is one interactive session.
 type conversation struct {
 	*session
-	client   *signalr.Client
+	client   client
 	terminal bool            // a person types
 	forget   bool            // what is typed
 	ctx      context.Context // ends with the conversation
@@ -52,19 +51,8 @@ func (s *session) connect(reconnect, forget bool) error {
 	v := &conversation{session: s, forget: forget, ctx: ctx, running: make(chan struct{}, 16)}
 	v.calls, v.stop = context.WithCancel(ctx)
 	defer func() { v.stop() }()
-	v.client = s.newClient(func(o *signalr.ClientOptions) {
-		if reconnect {
-			s.reconnecting(o)
-		}
-	})
-	v.client.OnUnhandled(func(_ context.Context, in *hubbub.Invocation) (any, error) {
-		s.call(in)
-		if in.ID != "" {
-			return nil, errNoResult
-		}
-		return nil, nil
-	})
-	if err := s.start(v.client); err != nil {
+	var err error
+	if v.client, err = s.dial(wiring{reconnect: reconnect, call: s.call}); err != nil {
 		return err
 	}
 	defer v.drain()
@@ -190,6 +178,10 @@ func (v *conversation) run(verb, target string, args []any) error {
 	case verb == "invoke" && !v.terminal:
 		return v.invoke(v.ctx, v.client, target, args)
 	}
+	streamer, ok := v.client.(hubbub.Streamer)
+	if verb == "stream" && !ok {
+		return usageError{errors.New("stream: a classic server has no streams")}
+	}
 	select {
 	case v.running <- struct{}{}:
 	default:
@@ -202,7 +194,7 @@ func (v *conversation) run(verb, target string, args []any) error {
 		if verb == "invoke" {
 			err = v.invoke(ctx, v.client, target, args)
 		} else {
-			err = v.stream(ctx, v.client, target, args, 0)
+			err = v.stream(ctx, streamer, target, args, 0)
 		}
 		if err != nil && ctx.Err() == nil {
 			v.complain(err)

@@ -1,4 +1,4 @@
-// Package console has the commands of the binary that are clients: of any ASP.NET Core SignalR server, this one or another.
+// Package console has the commands of the binary that are clients: of any SignalR server, this one or another, of either dialect.
 package console
 
 import (

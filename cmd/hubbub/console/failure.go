@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/classic"
 	"github.com/hubbub-go/hubbub/signalr"
 )
 
@@ -81,6 +82,10 @@ func (s *session) classify(err error) *Failure {
 	status, isStatus := errors.AsType[*signalr.HTTPError](err)
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	said, isSaid := errors.AsType[*hubbub.Error](err)
+	if e, ok := errors.AsType[*classic.HTTPError](err); ok {
+		status, isStatus = &signalr.HTTPError{What: e.What, Status: e.Status, Body: e.Body}, true
+	}
+	classicSaid, isClassicSaid := errors.AsType[*classic.ServerError](err)
 	closed, isClosed := errors.AsType[*hubbub.CloseError](err)
 	transports, isTransports := errors.AsType[*signalr.TransportsError](err)
 	switch {
@@ -88,7 +93,9 @@ func (s *session) classify(err error) *Failure {
 		return fail(CodeInterrupted, "interrupted")
 	case errors.Is(err, signalr.ErrClassicServer):
 		return fail(CodeClassic, "%s is an ASP.NET SignalR server, which speaks the older protocol; this needs an ASP.NET Core SignalR hub", s.url)
-	case errors.Is(err, signalr.ErrInvalidAnswer):
+	case errors.Is(err, classic.ErrCoreServer):
+		return fail(CodeAddress, "there is no classic server at %s, but an ASP.NET Core SignalR hub: leave --dialect and --hub out", s.url)
+	case errors.Is(err, signalr.ErrInvalidAnswer), errors.Is(err, classic.ErrInvalidAnswer):
 		return fail(CodeAddress, "there is no SignalR hub at %s: what answers there is something else", s.url)
 	case errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), http.ErrSchemeMismatch.Error()):
 		return fail(CodeAddress, "%s does not speak TLS: try http:// in the address", s.url.Host)
@@ -102,6 +109,10 @@ func (s *session) classify(err error) *Failure {
 		return fail(CodeTimeout, "no answer from %s within %v", s.url, s.flags.timeout)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fail(CodeUnreachable, "nobody listens at %s: the connection was refused", s.url.Host)
+	case isClassicSaid:
+		return fail(CodeServer, "the server says: %s", classicSaid.Message)
+	case errors.Is(err, classic.ErrReconnecting):
+		return fail(CodeLost, "the connection to %s was lost: %w", s.url, err)
 	case isSaid:
 		return fail(CodeServer, "the server says: %s", said.Message)
 	case isTransports:
@@ -113,10 +124,33 @@ func (s *session) classify(err error) *Failure {
 	case errors.Is(err, hubbub.ErrClosed), errors.Is(err, hubbub.ErrNotConnected), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return fail(CodeLost, "the connection to %s was lost: %w", s.url, err)
 	}
+	if f := s.classifyClassic(err); f != nil {
+		return f
+	}
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return fail(CodeUnreachable, "%s cannot be reached: %w", s.url.Host, innermost(err))
 	}
 	return &Failure{CodeOther, err}
+}
+
+// classifyClassic is for what only clients of classic servers fail with, nil for everything else.
+func (s *session) classifyClassic(err error) *Failure {
+	if e, ok := errors.AsType[*classic.TransportsError](err); ok {
+		return &Failure{CodeLost, fmt.Errorf("no transport works at %s: %w", s.url, e)}
+	}
+	if e, ok := errors.AsType[*classic.StartError](err); ok {
+		return &Failure{CodeServer, e}
+	}
+	if e, ok := errors.AsType[*classic.VersionError](err); ok {
+		if e.Server == "" {
+			return &Failure{CodeAddress, fmt.Errorf("there is no SignalR hub at %s: what answers there is something else", s.url)}
+		}
+		return &Failure{CodeServer, e}
+	}
+	if e, ok := errors.AsType[*classic.ReconnectTimeoutError](err); ok {
+		return &Failure{CodeLost, e}
+	}
+	return nil
 }
 
 func (s *session) classifyStatus(e *signalr.HTTPError) *Failure {

@@ -99,7 +99,7 @@ func TestExitCodes(t *testing.T) {
 		{"page, negotiate", []string{"negotiate", answering(t, 200, "<html>")}, 10, "what answers there is something else"},
 		{"not the conformance server", []string{"conformance", s.url}, 10, "there is no SignalR hub at "},
 		{"classic", []string{"invoke", answering(t, 200, classicAnswer), "Echo"}, 11, "is an ASP.NET SignalR server, which speaks the older protocol"},
-		{"classic, negotiate", []string{"negotiate", answering(t, 200, classicAnswer)}, 11, "is an ASP.NET SignalR server, which speaks the older protocol"},
+		{"classic, negotiate", []string{"negotiate", answering(t, 200, classicAnswer), "--dialect", "core"}, 11, "is an ASP.NET SignalR server, which speaks the older protocol"},
 		{"classic, doctor", []string{"doctor", answering(t, 200, classicAnswer)}, 11, "is an ASP.NET SignalR server, which speaks the older protocol"},
 		{"no token", []string{"invoke", secret.url, "Echo"}, 12, "wants an access token (status 401): give one with --token or --token-cmd"},
 		{"bad token", []string{"invoke", secret.url, "Echo", "--token", "bad"}, 12, "refuses the access token (status 401)"},

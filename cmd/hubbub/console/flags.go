@@ -13,6 +13,8 @@ import (
 
 // flags are those that every command has.
 type flags struct {
+	dialect    string
+	hubs       []string
 	protocol   string
 	transports []string
 	headers    []string
@@ -28,6 +30,8 @@ type flags struct {
 func (f *flags) add(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
+	set.StringVar(&f.dialect, "dialect", dialectAuto, "`dialect` of the server: core, classic (ASP.NET SignalR 2.x), or auto to ask it")
+	set.StringArrayVar(&f.hubs, "hub", nil, "`name` of a hub of a classic server, which may have several at one address; may be repeated")
 	set.StringVar(&f.protocol, "protocol", "json", "hub `protocol`: json or messagepack")
 	set.StringSliceVar(&f.transports, "transport", nil, "`transports` that may be used: websockets, sse, longpolling; default all")
 	set.StringArrayVarP(&f.headers, "header", "H", nil, "`\"Name: value\"` to send with every request; may be repeated")
@@ -39,6 +43,7 @@ func (f *flags) add(cmd *cobra.Command) {
 	set.BoolVar(&f.skip, "skip-negotiation", false, "open a WebSocket at once")
 	set.BoolVar(&f.stateful, "stateful", false, "ask for stateful reconnect")
 	cmd.MarkFlagsMutuallyExclusive("token", "token-cmd")
+	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions([]string{dialectAuto, dialectCore, dialectClassic}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions([]string{"json", "messagepack"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("transport", cobra.FixedCompletions([]string{"websockets", "sse", "longpolling"}, cobra.ShellCompDirectiveNoFileComp))
 }

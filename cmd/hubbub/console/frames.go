@@ -13,8 +13,9 @@ const recordSeparator = 0x1e
 
 // frame is one message on the wire.
 type frame struct {
-	kind int // its type, 0 of a handshake
-	size int // in bytes, with what delimits it
+	kind int    // its type, 0 of a handshake
+	text string // what a classic server calls it, "" for others
+	size int    // in bytes, with what delimits it
 	json json.RawMessage
 }
 
@@ -22,6 +23,9 @@ type frame struct {
 var kinds = []string{"handshake", "Invocation", "StreamItem", "Completion", "StreamInvocation", "CancelInvocation", "Ping", "Close", "Ack", "Sequence"}
 
 func (f frame) name() string {
+	if f.text != "" {
+		return f.text
+	}
 	if f.kind >= 0 && f.kind < len(kinds) {
 		return kinds[f.kind]
 	}
@@ -79,4 +83,25 @@ func binaryFrame(p []byte) frame {
 		}
 	}
 	return f
+}
+
+// classicFrames is one message of a classic connection.
+func classicFrames(sent bool, p []byte) []frame {
+	f := frame{size: len(p), json: bytes.Clone(bytes.TrimSpace(p))}
+	var m struct {
+		C, I json.RawMessage
+	}
+	switch err := json.Unmarshal(p, &m); {
+	case err != nil:
+		f.text, f.json = "text", compact(string(p))
+	case sent:
+		f.text = "Invocation"
+	case m.I != nil:
+		f.text = "Result"
+	case m.C != nil:
+		f.text = "Envelope"
+	default:
+		f.text = "KeepAlive"
+	}
+	return []frame{f}
 }

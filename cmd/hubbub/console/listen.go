@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hubbub-go/hubbub"
-	"github.com/hubbub-go/hubbub/signalr"
 )
 
 // errNoResult is what the .NET client answers for a call that nobody answers.
@@ -53,44 +52,51 @@ func (s *session) listen(targets, say []string, u until) error {
 	ctx, enough := context.WithCancelCause(s.ctx)
 	defer enough(nil)
 	again := make(chan struct{}, 1)
-	client := s.newClient(func(o *signalr.ClientOptions) {
-		if u.reconnect {
-			s.reconnecting(o)
-			told := o.OnReconnected
-			o.OnReconnected = func(id string) {
-				told(id)
-				again <- struct{}{}
-			}
-		}
-	})
 	n := 0
-	client.OnUnhandled(func(_ context.Context, in *hubbub.Invocation) (any, error) {
-		if len(targets) == 0 || slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, in.Target) }) {
-			s.print.mu.Lock()
-			n++
-			late := u.count > 0 && n > u.count
-			done := n == u.count
-			s.print.mu.Unlock()
-			if !late {
-				s.call(in)
-			}
-			if done {
-				enough(errEnough)
-			}
+	heard := func(in *hubbub.Invocation) {
+		if len(targets) > 0 && !slices.ContainsFunc(targets, func(t string) bool { return s.means(t, in.Target) }) {
+			return
 		}
-		if in.ID != "" {
-			return nil, errNoResult
+		s.print.mu.Lock()
+		n++
+		late := u.count > 0 && n > u.count
+		done := n == u.count
+		s.print.mu.Unlock()
+		if !late {
+			s.call(in)
 		}
-		return nil, nil
-	})
+		if done {
+			enough(errEnough)
+		}
+	}
+	w := wiring{reconnect: u.reconnect, again: func() { again <- struct{}{} }, call: heard, targets: append(firstWords(say), targets...)}
+	client, err := s.dial(w)
+	if err != nil {
+		return err
+	}
 	return s.follow(ctx, client, u, say, again)
 }
 
-// follow keeps client connected until something ends it: a signal, u, or the loss of the connection.
-func (s *session) follow(ctx context.Context, client *signalr.Client, u until, say []string, again <-chan struct{}) error {
-	if err := s.start(client); err != nil {
-		return err
+// means reports whether name, of the command line, is that of a target. For classic servers the hub may be left out.
+func (s *session) means(name, target string) bool {
+	if s.dialect == dialectClassic && !strings.Contains(name, ".") {
+		_, target, _ = strings.Cut(target, ".")
 	}
+	return strings.EqualFold(name, target)
+}
+
+// firstWords are the targets of calls that are written as in --send.
+func firstWords(calls []string) (list []string) {
+	for _, text := range calls {
+		if w, err := words(text); err == nil && len(w) > 0 {
+			list = append(list, w[0])
+		}
+	}
+	return list
+}
+
+// follow keeps client connected until something ends it: a signal, u, or the loss of the connection.
+func (s *session) follow(ctx context.Context, client client, u until, say []string, again <-chan struct{}) error {
 	defer client.Close()
 	s.connected("connected", client.ID())
 	if u.duration > 0 {

@@ -1,12 +1,14 @@
 package console_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -171,7 +173,8 @@ func stable(text string, urls ...string) string {
 		text = strings.ReplaceAll(text, strings.TrimSuffix(u, "/hub"), "http://server"+strings.Repeat("'", i))
 	}
 	for _, x := range []struct{ pattern, with string }{
-		{`("connection(?:Id|Token)":")[^"]*`, `${1}…`},
+		{`("[cC]onnection(?:Id|Token)":")[^"]*`, `${1}…`},
+		{`("C":"d-)[0-9a-f]+`, `${1}…`},
 		{`(connection(?: id| token)? +)[A-Za-z0-9_-]{20,}`, `${1}…`},
 		{`"(milliseconds|least|median|most)":[0-9.]+`, `"$1":0`},
 		{` +[0-9.]+ (ms|s)\b`, ` TIME`},
@@ -202,4 +205,19 @@ func golden(t *testing.T, name, text string) {
 	if text != string(want) {
 		t.Errorf("got\n%s\nwant, as in %s,\n%s", text, path, want)
 	}
+}
+
+// hijacked gives away how to cut the connection that a WebSocket takes over.
+type hijacked struct {
+	http.ResponseWriter
+	cut chan<- func()
+}
+
+// Hijack implements http.Hijacker.
+func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err == nil {
+		h.cut <- func() { conn.Close() }
+	}
+	return conn, rw, err
 }

@@ -55,64 +55,72 @@ func (c *Console) negotiateCommand() *cobra.Command {
 	return c.command("negotiate URL", "Ask a hub for a connection and print its answer",
 		"Ask a hub for a connection and print what it offers: transports, ids, where it sends its clients. Nothing is connected.",
 		"  hubbub negotiate https://example.com/chat\n  hubbub negotiate http://localhost:8080/chat --json | jq .connectionId",
-		cobra.ExactArgs(1), func(s *session, _ []string) error {
-			began := time.Now()
-			o, hops, err := s.negotiate(s.http, s.flags.stateful)
-			if err != nil {
-				return err
-			}
-			took := time.Since(began)
-			s.print.say(struct {
-				Event        string   `json:"event"`
-				URL          string   `json:"url"`
-				Redirects    []string `json:"redirects,omitempty"`
-				Milliseconds float64  `json:"milliseconds"`
-				*answer
-			}{"negotiated", o.at.String(), hops, milliseconds(took.Seconds()), (*answer)(o)}, s.describe(o, hops, took))
-			return nil
-		})
+		cobra.ExactArgs(1), func(s *session, _ []string) error { return s.printNegotiated() })
+}
+
+func (s *session) printOffer(o *offer, hops []string, took time.Duration) {
+	s.print.say(struct {
+		Event        string   `json:"event"`
+		URL          string   `json:"url"`
+		Redirects    []string `json:"redirects,omitempty"`
+		Milliseconds float64  `json:"milliseconds"`
+		Dialect      string   `json:"dialect"`
+		*answer
+	}{"negotiated", o.at.String(), hops, milliseconds(took.Seconds()), dialectCore, (*answer)(o)}, s.describe(o, hops, took))
 }
 
 // answer is an offer without its url, which is that of a redirection.
 type answer offer
 
+// table is names and what is said of them, in two columns.
+type table struct {
+	print *printer
+	b     strings.Builder
+}
+
+func (s *session) table() *table { return &table{print: s.print} }
+
+func (t *table) row(name, format string, args ...any) {
+	fmt.Fprintf(&t.b, "%s %s\n", t.print.paint(cyan, fmt.Sprintf("%-20s", name)), fmt.Sprintf(format, args...))
+}
+
+// String returns the rows without the end of the last line.
+func (t *table) String() string { return strings.TrimRight(t.b.String(), "\n") }
+
 func (s *session) describe(o *offer, hops []string, took time.Duration) string {
-	var b strings.Builder
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%s %s\n", s.print.paint(cyan, fmt.Sprintf("%-20s", name)), fmt.Sprintf(format, args...))
-	}
+	t := s.table()
 	for _, h := range hops {
-		row("sent on by", "%s", h)
+		t.row("sent on by", "%s", h)
 	}
-	row("hub", "%s", o.at)
-	row("negotiate version", "%d", o.NegotiateVersion)
-	row("connection id", "%s", o.ConnectionID)
+	t.row("hub", "%s", o.at)
+	t.row("negotiate version", "%d", o.NegotiateVersion)
+	t.row("connection id", "%s", o.ConnectionID)
 	if o.ConnectionToken != "" {
-		row("connection token", "%s", o.ConnectionToken)
+		t.row("connection token", "%s", o.ConnectionToken)
 	}
-	for i, t := range o.AvailableTransports {
+	for i, offered := range o.AvailableTransports {
 		name := ""
 		if i == 0 {
 			name = "transports"
 		}
-		row(name, "%-17s %s", t.Transport, strings.Join(t.TransferFormats, ", "))
+		t.row(name, "%-17s %s", offered.Transport, strings.Join(offered.TransferFormats, ", "))
 	}
 	if len(o.AvailableTransports) == 0 {
-		row("transports", "none")
+		t.row("transports", "none")
 	}
 	switch {
 	case o.UseStatefulReconnect:
-		row("stateful reconnect", "yes")
+		t.row("stateful reconnect", "yes")
 	case s.flags.stateful:
-		row("stateful reconnect", "no")
+		t.row("stateful reconnect", "no")
 	default:
-		row("stateful reconnect", "not asked for (--stateful)")
+		t.row("stateful reconnect", "not asked for (--stateful)")
 	}
 	if o.TokenLifetimeSeconds != nil {
-		row("token lives for", "%v", time.Duration(*o.TokenLifetimeSeconds)*time.Second)
+		t.row("token lives for", "%v", time.Duration(*o.TokenLifetimeSeconds)*time.Second)
 	}
-	row("took", "%s", human(took))
-	return strings.TrimRight(b.String(), "\n")
+	t.row("took", "%s", human(took))
+	return t.String()
 }
 
 // negotiate asks the hub, and those it sends to, with h.

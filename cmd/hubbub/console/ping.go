@@ -49,13 +49,18 @@ func (s *session) ping(count int, wait time.Duration, target string) error {
 	}
 	began := time.Now()
 	if !s.flags.skip {
-		if _, _, err := s.negotiate(s.http, s.flags.stateful); err != nil {
+		if err := s.probe(); err != nil {
 			return err
+		}
+		if s.flags.dialect == dialectClassic {
+			if _, err := s.classicHubs([]string{target}); err != nil {
+				return err
+			}
 		}
 		step("negotiate", time.Since(began), 0)
 	}
 	began = time.Now()
-	client, err := s.open(nil)
+	client, err := s.dial(wiring{targets: []string{target}})
 	if err != nil {
 		return err
 	}

@@ -27,9 +27,11 @@ are answered with an error, as every client does that has no answer.`,
 			}
 			ctx, enough := context.WithCancelCause(s.ctx)
 			defer enough(nil)
+			s.dialect = dialectCore
 			client := s.newClient(func(o *signalr.ClientOptions) {
 				if u.reconnect {
-					s.reconnecting(o)
+					s.reconnecting(&o.ClientOptions, nil)
+					o.Reconnect = hubbub.Jitter(hubbub.StandardRetry(), 0.2)
 				}
 				n := 0
 				o.Trace = func(sent bool, _ signalr.Transport, p []byte) {
@@ -50,6 +52,9 @@ are answered with an error, as every client does that has no answer.`,
 				}
 				return s.answer(in.Target, answers)
 			})
+			if err := s.start(client); err != nil {
+				return err
+			}
 			return s.follow(ctx, client, u, nil, nil)
 		})
 	u.add(cmd, "answers")

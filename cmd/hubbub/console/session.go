@@ -31,7 +31,8 @@ type session struct {
 	opts    *signalr.ClientOptions
 	http    *http.Client
 	print   *printer
-	over    atomic.Uint32 // the transport that is used, once it is known
+	dialect string        // of the server, once it is known
+	over    func() string // the transport that is used
 	lost    chan error    // what ended the connection
 }
 
@@ -42,7 +43,10 @@ type usageError struct{ error }
 func (s *session) prepare(ctx context.Context, address string) error {
 	s.ctx = ctx
 	s.print = newPrinter(s.console, s.flags.json)
-	var err error
+	err := s.flags.checkDialect(s.cmd.Name())
+	if err != nil {
+		return usageError{err}
+	}
 	if s.opts, err = s.flags.options(); err != nil {
 		return usageError{err}
 	}
@@ -119,29 +123,36 @@ func (s *session) limited() (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(s.ctx, s.flags.timeout, errTimeout)
 }
 
-// open connects a client. setup may change its options and register handlers; it may be nil.
+// open connects a client of an ASP.NET Core SignalR hub. setup may change its options; it may be nil.
 func (s *session) open(setup func(o *signalr.ClientOptions)) (*signalr.Client, error) {
+	s.dialect = dialectCore
 	c := s.newClient(setup)
 	return c, s.start(c)
 }
 
+// closed hears the end of a connection.
+func (s *session) closed(err error) {
+	if err == nil {
+		err = io.EOF
+	}
+	select {
+	case s.lost <- err:
+	default:
+	}
+}
+
+// newClient returns a client of an ASP.NET Core SignalR hub. setup may change its options; it may be nil.
 func (s *session) newClient(setup func(o *signalr.ClientOptions)) *signalr.Client {
 	o := *s.opts
-	o.OnClosed = func(err error) {
-		if err == nil {
-			err = io.EOF
-		}
-		select {
-		case s.lost <- err:
-		default:
-		}
-	}
+	o.OnClosed = s.closed
 	if setup != nil {
 		setup(&o)
 	}
 	trace := o.Trace
+	var over atomic.Uint32
+	s.over = func() string { return signalr.Transport(over.Load()).String() }
 	o.Trace = func(sent bool, t signalr.Transport, p []byte) {
-		s.over.Store(uint32(t))
+		over.Store(uint32(t))
 		if trace != nil {
 			trace(sent, t, p)
 		}
@@ -149,7 +160,7 @@ func (s *session) newClient(setup func(o *signalr.ClientOptions)) *signalr.Clien
 	return signalr.NewClient(s.url.String(), &o)
 }
 
-func (s *session) start(c *signalr.Client) error {
+func (s *session) start(c client) error {
 	ctx, cancel := s.limited()
 	defer cancel()
 	if err := c.Start(ctx); err != nil {
@@ -158,9 +169,8 @@ func (s *session) start(c *signalr.Client) error {
 	return nil
 }
 
-// reconnecting makes a client come back, and tells of it.
-func (s *session) reconnecting(o *signalr.ClientOptions) {
-	o.Reconnect = hubbub.Jitter(hubbub.StandardRetry(), 0.2)
+// reconnecting tells of a client that comes back, and calls again if it is not nil.
+func (s *session) reconnecting(o *hubbub.ClientOptions, again func()) {
 	o.OnReconnecting = func(reason error) {
 		text := "the connection ended"
 		if reason != nil {
@@ -171,23 +181,32 @@ func (s *session) reconnecting(o *signalr.ClientOptions) {
 			Reason string `json:"reason"`
 		}{"reconnecting", text}, "reconnecting: "+text)
 	}
-	o.OnReconnected = func(id string) { s.connected("reconnected", id) }
+	o.OnReconnected = func(id string) {
+		s.connected("reconnected", id)
+		if again != nil {
+			again()
+		}
+	}
 }
 
 // connected tells that there is a connection.
 func (s *session) connected(event, id string) {
-	over := s.transport()
+	over, spoken := s.transport(), s.opts.Protocol
+	if s.dialect == dialectClassic {
+		spoken = "classic SignalR"
+	}
 	s.print.note(struct {
 		Event        string `json:"event"`
 		URL          string `json:"url"`
 		Transport    string `json:"transport"`
 		Protocol     string `json:"protocol"`
+		Dialect      string `json:"dialect"`
 		ConnectionID string `json:"connectionId,omitempty"`
-	}{event, s.url.String(), over, s.opts.Protocol, id}, fmt.Sprintf("%s to %s over %s, %s, connection %s", event, s.url, over, s.opts.Protocol, orNone(id)))
+	}{event, s.url.String(), over, s.opts.Protocol, s.dialect, id}, fmt.Sprintf("%s to %s over %s, %s, connection %s", event, s.url, over, spoken, orNone(id)))
 }
 
 // transport is the name of the one that is used.
-func (s *session) transport() string { return signalr.Transport(s.over.Load()).String() }
+func (s *session) transport() string { return s.over() }
 
 func orNone(id string) string {
 	if id == "" {

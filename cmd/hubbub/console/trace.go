@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/hubbub-go/hubbub/signalr"
 )
 
 func (c *Console) traceCommand() *cobra.Command {
@@ -23,16 +21,18 @@ calls a method once connected. Access tokens and connection tokens are not print
 		cobra.ExactArgs(1), func(s *session, _ []string) error {
 			began := s.print.now()
 			s.http.Transport = tracer{s.http.Transport, s, began}
-			client := s.newClient(func(o *signalr.ClientOptions) {
-				if u.reconnect {
-					s.reconnecting(o)
+			client, err := s.dial(wiring{reconnect: u.reconnect, targets: firstWords(say), trace: func(sent bool, transport string, p []byte) {
+				list := frames(p, s.opts.Protocol)
+				if s.dialect == dialectClassic {
+					list = classicFrames(sent, p)
 				}
-				o.Trace = func(sent bool, t signalr.Transport, p []byte) {
-					for _, f := range frames(p, s.opts.Protocol) {
-						s.traceFrame(sent, t, f, s.print.now().Sub(began))
-					}
+				for _, f := range list {
+					s.traceFrame(sent, transport, f, s.print.now().Sub(began))
 				}
-			})
+			}})
+			if err != nil {
+				return err
+			}
 			return s.follow(s.ctx, client, u, say, nil)
 		})
 	cmd.Flags().DurationVar(&u.duration, "for", 0, "end after that `time`; 0s: never")
@@ -56,7 +56,7 @@ func direction(sent bool) string {
 	return "received"
 }
 
-func (s *session) traceFrame(sent bool, t signalr.Transport, f frame, at time.Duration) {
+func (s *session) traceFrame(sent bool, transport string, f frame, at time.Duration) {
 	s.print.say(struct {
 		Event        string          `json:"event"`
 		Milliseconds float64         `json:"milliseconds"`
@@ -65,7 +65,7 @@ func (s *session) traceFrame(sent bool, t signalr.Transport, f frame, at time.Du
 		Type         string          `json:"type"`
 		Bytes        int             `json:"bytes"`
 		Message      json.RawMessage `json:"message"`
-	}{"message", milliseconds(at.Seconds()), direction(sent), t.String(), f.name(), f.size, f.json},
+	}{"message", milliseconds(at.Seconds()), direction(sent), transport, f.name(), f.size, f.json},
 		fmt.Sprintf("%9.3f %s %s %s", at.Seconds(), s.arrow(sent), s.print.paint(cyan, fmt.Sprintf("%-16s", f.name())), f.json))
 }
 
@@ -118,7 +118,7 @@ func redacted(u *url.URL) string {
 	var parts []string
 	for part := range strings.SplitSeq(u.RawQuery, "&") {
 		name, _, _ := strings.Cut(part, "=")
-		if strings.EqualFold(name, "id") || strings.EqualFold(name, "access_token") {
+		if strings.EqualFold(name, "id") || strings.EqualFold(name, "connectionToken") || strings.EqualFold(name, "groupsToken") || strings.EqualFold(name, "access_token") {
 			part = name + "=…"
 		}
 		if part != "" {
