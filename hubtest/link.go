@@ -142,6 +142,8 @@ func (l *Link) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 		case <-timer.C:
 		case <-ctx.Done():
 			return nil, l.undialled(network, ctx.Err())
+		case <-l.server.listener.done: // net/http dials on for requests that are gone
+			return nil, l.undialled(network, errRefused)
 		}
 	}
 	w, err := l.wire()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hubbub-go/hubbub/signalr"
 )
@@ -44,9 +45,18 @@ func NewServer(t testing.TB, h http.Handler) *Server {
 		defer close(s.served)
 		_ = s.http.Serve(s.listener) // ends with the listener
 	}()
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.Close()
+		if settle() {
+			time.Sleep(aftermath)
+		}
+	})
 	return s
 }
+
+// aftermath passes at the end of a bubble, whose time stands still afterwards: hubs wait up to 15 s for clients that are away
+// and may come back, and a goroutine that still waits then fails the test.
+const aftermath = time.Minute
 
 // Link returns a new way to the server, for one client: without faults, and independent of the others.
 func (s *Server) Link() *Link {
