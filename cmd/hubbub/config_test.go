@@ -30,6 +30,18 @@ func TestConfigCheck(t *testing.T) {
 		{"algorithm", "auth:\n  issuer: https://a.example\n  algorithms: [none]\n", `:3:15: auth.algorithms: algorithm "none", want one of`},
 		{"keys without TLS", "auth:\n  jwksURL: http://a.example/keys\n", `:2:12: auth.jwksURL: `},
 		{"password in the clear", "notify:\n  users:\n  - userName: ann\n    passwordHash: hush\n", `:3:3: notify.users: passwordHash of user "ann", want a bcrypt hash: hubbub hash makes one`},
+		{"path without a slash", "catalog:\n  path: Centro\n", `:2:9: catalog.path: "Centro", want a path such as /Centro/signalr`},
+		{"path with a pattern", "catalog:\n  path: /x/{y}\n", `:2:9: catalog.path: "/x/{y}", want a path such as /Centro/signalr`},
+		{"path of others", "catalog:\n  path: /API/x\n", `:2:9: catalog.path: "/API/x" is taken, want another path such as /Centro/signalr`},
+		{"path of the Core clients", "catalog:\n  path: /centro\n", `:2:9: catalog.path: "/centro" is taken, want another path such as /Centro/signalr`},
+		{"no token type", "catalog:\n  tokenTypes: []\n", `:2:15: catalog.tokenTypes: is empty, want at least one type, such as Bearer`},
+		{"token type of two words", "catalog:\n  tokenTypes: [My Token]\n", `:2:15: catalog.tokenTypes: "My Token", want one word such as Bearer`},
+		{"classic transport", "catalog:\n  classic:\n    transports: [fax]\n", `:3:17: catalog.classic.transports: "fax", want webSockets, serverSentEvents, foreverFrame or longPolling`},
+		{"no classic transport", "catalog:\n  classic:\n    transports: []\n", `:3:17: catalog.classic.transports: is empty, want at least one transport`},
+		{"short time-out", "catalog:\n  classic:\n    disconnectTimeout: 5s\n", `:3:24: catalog.classic.disconnectTimeout: is 5s, want 6s or more`},
+		{"long keep-alive", "catalog:\n  classic:\n    keepAlive: 11s\n", `:3:16: catalog.classic.keepAlive: is 11s, want 2s to a third of disconnectTimeout`},
+		{"slow consumer", "catalog:\n  classic:\n    slowConsumer: wait\n", `:3:19: catalog.classic.slowConsumer: "wait", want one of close, dropOldest`},
+		{"no subscriptions", "catalog:\n  maxSubscriptionsPerConnection: 0\n", `:2:34: catalog.maxSubscriptionsPerConnection: is 0, want 1 or more`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
