@@ -297,11 +297,7 @@ func TestAbortByServer(t *testing.T) {
 		} else {
 			go c.send(`{"H":"refhub","M":"Abort","I":1}`)
 		}
-		for {
-			f := ch.read()
-			if f.E != nil {
-				break
-			}
+		for ch.read().E == nil {
 		}
 		ch.ended()
 		s.heard("disconnected:RefHub " + c.id)

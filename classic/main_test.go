@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -375,6 +376,7 @@ type channel struct {
 	socket *websocket.Conn
 	events *lines
 	close  func()
+	queue  []string // messages that were read and not asked for yet
 }
 
 // open opens a stream with the command.
@@ -435,26 +437,32 @@ func (ch *channel) text() (string, error) {
 // read returns the next frame but keep-alives.
 func (ch *channel) read() frame {
 	ch.c.t.Helper()
-	for {
+	for deadline := time.Now().Add(patience); ; {
+		if time.Now().After(deadline) {
+			ch.c.t.Fatalf("nothing but keep-alives for %v", patience)
+		}
 		text, err := ch.text()
 		if err != nil {
 			ch.c.t.Fatalf("stream ended: %v", err)
 		}
 		if text != "{}" {
-			return ch.c.parse(text)
+			f := ch.c.parse(text)
+			for _, m := range f.M {
+				ch.queue = append(ch.queue, string(m))
+			}
+			return f
 		}
 	}
 }
 
-// messages reads on until n messages have come and returns them.
+// messages reads on until n more messages have come and returns them.
 func (ch *channel) messages(n int) []string {
 	ch.c.t.Helper()
-	var list []string
-	for len(list) < n {
-		for _, m := range ch.read().M {
-			list = append(list, string(m))
-		}
+	for len(ch.queue) < n {
+		ch.read()
 	}
+	list := ch.queue[:n:n]
+	ch.queue = ch.queue[n:]
 	return list
 }
 
@@ -523,4 +531,20 @@ func (l *lines) next() (string, error) {
 			return "", err
 		}
 	}
+}
+
+// slowMethod is a method that says when it has begun and waits until it may end.
+func slowMethod(started chan<- struct{}, release <-chan struct{}) hubbub.Method {
+	return hubbub.Func0(func(context.Context) (string, error) {
+		close(started)
+		<-release
+		return "of the old socket", nil
+	})
+}
+
+// onlyGood lets clients return to the group "good" only.
+func onlyGood(_ *server, h *hubbub.Hub) {
+	h.OnRejoiningGroups(func(_ context.Context, groups []string) []string {
+		return slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return g != "good" })
+	})
 }
