@@ -123,7 +123,7 @@ func TestClientRefusedReconnect(t *testing.T) {
 	opts.OnClosed = func(err error) { closed <- err }
 	startClient(t, url, opts, nil)
 	p.Refuse(true)
-	p.HalfClose()
+	p.HalfClose(toClient)
 	if err := <-closed; err == nil || !strings.Contains(err.Error(), "given up after 2 failed attempts") {
 		t.Errorf("closed: %v, want that two attempts failed", err)
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// faultProxy is a TCP proxy that does to connections what networks do: it passes bytes on between clients and one server, and misbehaves when it is told to. All methods are safe for concurrent
-// use, and none waits for the network.
+// faultProxy is a TCP proxy that does to connections what networks do: it passes bytes on between clients and one server, and
+// misbehaves when it is told to. All methods are safe for concurrent use, and none waits for the network.
 type faultProxy struct {
 	listener net.Listener
 	target   string
@@ -19,9 +19,11 @@ type faultProxy struct {
 	links    map[*proxyLink]struct{}
 	accepted int
 	refuse   bool
-	stalled  bool
+	stalled  [2]bool // by direction
 	delay    time.Duration
-	budget   int64 // bytes until the next cut, both directions together; negative is none
+	piece    int                 // most bytes that are passed on at once
+	watch    func(b []byte) bool // of what servers say; see CutAt
+	budget   int64               // bytes until the next cut, both directions together; negative is none
 	spent    func()
 	closed   bool
 }
@@ -29,7 +31,14 @@ type faultProxy struct {
 // proxyLink is one connection of a client and the one to the server that belongs to it.
 type proxyLink struct {
 	client, server net.Conn
+	shut           [2]bool // directions that have ended; guarded by faultProxy.mu
 }
+
+// The directions of a connection.
+const (
+	toServer = iota
+	toClient
+)
 
 func (l *proxyLink) cut() {
 	for _, c := range []net.Conn{l.client, l.server} {
@@ -47,7 +56,7 @@ func newFaultProxy(t testing.TB, target string) *faultProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &faultProxy{listener: l, target: target, links: make(map[*proxyLink]struct{}), budget: -1}
+	p := &faultProxy{listener: l, target: target, links: make(map[*proxyLink]struct{}), budget: -1, piece: 4096}
 	p.change = sync.NewCond(&p.mu)
 	p.alive.Go(p.accept)
 	t.Cleanup(p.close)
@@ -88,11 +97,25 @@ func (p *faultProxy) CutAfter(n int64, spent func()) {
 	p.budget, p.spent = n, spent
 }
 
-// Stall holds back all bytes of both directions, without an end of any connection, until it is called with false.
-func (p *faultProxy) Stall(on bool) {
+// CutAt resets all connections as soon as a server has said something of which seen is true, which is passed on before. seen
+// gets what is read at once from a server; it must not use the proxy.
+func (p *faultProxy) CutAt(seen func(b []byte) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stalled = on
+	p.watch = seen
+}
+
+// Stall holds back all bytes of both directions, without an end of any connection, until it is called with false.
+func (p *faultProxy) Stall(on bool) {
+	p.StallOne(toServer, on)
+	p.StallOne(toClient, on)
+}
+
+// StallOne is Stall for one direction.
+func (p *faultProxy) StallOne(direction int, on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalled[direction] = on
 	p.change.Broadcast()
 }
 
@@ -103,6 +126,13 @@ func (p *faultProxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
+// Pieces passes on at most n bytes at once.
+func (p *faultProxy) Pieces(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.piece = n
+}
+
 // Refuse resets new connections at once, until it is called with false.
 func (p *faultProxy) Refuse(on bool) {
 	p.mu.Lock()
@@ -110,12 +140,17 @@ func (p *faultProxy) Refuse(on bool) {
 	p.refuse = on
 }
 
-// HalfClose ends the direction to the clients of all connections. What clients say still arrives.
-func (p *faultProxy) HalfClose() {
+// HalfClose ends one direction of all connections. What is said in the other one still arrives; what is said in this one is lost.
+func (p *faultProxy) HalfClose(direction int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
-		_ = l.client.(*net.TCPConn).CloseWrite()
+		l.shut[direction] = true
+		to := l.server
+		if direction == toClient {
+			to = l.client
+		}
+		_ = to.(*net.TCPConn).CloseWrite()
 	}
 }
 
@@ -140,7 +175,7 @@ func (p *faultProxy) accept() {
 			_ = client.Close()
 			continue
 		}
-		l := &proxyLink{client, server}
+		l := &proxyLink{client: client, server: server}
 		p.mu.Lock()
 		if p.refuse || p.closed {
 			l.cut()
@@ -150,24 +185,29 @@ func (p *faultProxy) accept() {
 		p.accepted++
 		p.links[l] = struct{}{}
 		p.mu.Unlock()
-		p.alive.Go(func() { p.copy(l, server, client) })
-		p.alive.Go(func() { p.copy(l, client, server) })
+		p.alive.Go(func() { p.copy(l, toServer, server, client) })
+		p.alive.Go(func() { p.copy(l, toClient, client, server) })
 	}
 }
 
 // copy passes on one direction of a link until it ends.
-func (p *faultProxy) copy(l *proxyLink, to, from net.Conn) {
+func (p *faultProxy) copy(l *proxyLink, direction int, to, from net.Conn) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := from.Read(buf)
-		pass, cut := p.admit(int64(n))
-		if _, werr := to.Write(buf[:pass]); werr != nil {
-			err = werr
-		}
-		if cut != nil {
-			p.Cut()
-			cut()
-			return
+		for b := buf[:n]; len(b) > 0; {
+			pass, shut, cut := p.admit(l, direction, b)
+			if !shut {
+				if _, werr := to.Write(b[:pass]); werr != nil {
+					err = werr
+				}
+			}
+			if cut != nil {
+				p.Cut()
+				cut()
+				return
+			}
+			b = b[pass:]
 		}
 		if err != nil {
 			p.mu.Lock()
@@ -180,8 +220,9 @@ func (p *faultProxy) copy(l *proxyLink, to, from net.Conn) {
 	}
 }
 
-// admit waits as long as it must, and returns how many of n bytes may pass. cut is not nil if that was the last of them.
-func (p *faultProxy) admit(n int64) (pass int64, cut func()) {
+// admit waits as long as it must, and returns how many bytes of b may pass now, or whether the direction has ended. cut is not
+// nil if that was the last of them.
+func (p *faultProxy) admit(l *proxyLink, direction int, b []byte) (pass int, shut bool, cut func()) {
 	p.mu.Lock()
 	delay := p.delay
 	p.mu.Unlock()
@@ -190,19 +231,27 @@ func (p *faultProxy) admit(n int64) (pass int64, cut func()) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.stalled && !p.closed {
+	for p.stalled[direction] && !p.closed {
 		p.change.Wait()
 	}
-	if p.budget < 0 || n < p.budget {
-		if p.budget >= 0 {
-			p.budget -= n
-		}
-		return n, nil
+	if l.shut[direction] {
+		return len(b), true, nil
 	}
-	pass, cut = p.budget, p.spent
+	if direction == toClient && p.watch != nil && p.watch(b) {
+		p.watch = nil
+		return len(b), false, func() {}
+	}
+	pass = min(len(b), p.piece)
+	if p.budget < 0 || int64(pass) < p.budget {
+		if p.budget >= 0 {
+			p.budget -= int64(pass)
+		}
+		return pass, false, nil
+	}
+	pass, cut = int(p.budget), p.spent
 	p.budget, p.spent = -1, nil
 	if cut == nil {
 		cut = func() {}
 	}
-	return pass, cut
+	return pass, false, cut
 }

@@ -208,7 +208,10 @@ func (c *clientConn) receive() ([]byte, error) {
 		if err == nil {
 			return p, nil
 		}
-		if c.replay == nil || c.closing.Load() || c.ctx.Err() != nil || !c.resume(tr) {
+		if c.replay == nil || c.closing.Load() || c.ctx.Err() != nil {
+			return nil, err
+		}
+		if err := c.resume(tr, err); err != nil {
 			return nil, err
 		}
 		c.rest = nil
@@ -229,18 +232,24 @@ func (c *clientConn) parse() (hubbub.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m, err = c.take(m); m != nil || err != nil {
+		if m, err = c.take(m, n); m != nil || err != nil {
 			return m, err
 		}
 	}
 	return nil, nil
 }
 
-// take handles what is not for the client itself.
-func (c *clientConn) take(m hubbub.Message) (hubbub.Message, error) {
+// take handles what is not for the client itself, of n bytes.
+func (c *clientConn) take(m hubbub.Message, n int) (hubbub.Message, error) {
 	r := c.replay
-	if r != nil && m != nil && trackable(m.Type()) && !r.received() {
-		return nil, nil // it was handled before the socket was cut
+	if r != nil && m != nil && trackable(m.Type()) {
+		fresh := r.received(n)
+		if id, due := r.pressing(); due {
+			c.control(ack{id})
+		}
+		if !fresh {
+			return nil, nil // it was handled before the socket was cut
+		}
 	}
 	switch m := m.(type) {
 	case hubbub.Ping:

@@ -33,6 +33,7 @@ type replay struct {
 	next   int64 // id of the next message of the client
 	latest int64 // highest id received
 	acked  int64 // highest id acknowledged to the client
+	weight int   // bytes received since
 }
 
 func newReplay(limit int, owner any, wake func()) *replay {
@@ -133,10 +134,11 @@ func (r *replay) fill(owner any, out *hubbub.Outbox, dst []byte, max int) ([]byt
 	return dst, false
 }
 
-// received counts a trackable message of the client. It reports false for one that was received before.
-func (r *replay) received() bool {
+// received counts a trackable message of the client, of n bytes. It reports false for one that was received before.
+func (r *replay) received(n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.weight += n
 	id := r.next
 	r.next++
 	if id <= r.latest {
@@ -181,10 +183,26 @@ func (r *replay) forget() {
 	}
 }
 
+// pressing is due for a sender whose buffer fills: it cannot wait for the next second, or one buffer a second is all that it sends.
+func (r *replay) pressing() (int64, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.weight < r.limit/4 {
+		return 0, false
+	}
+	return r.owed()
+}
+
 // due returns the id to acknowledge now, if there is one.
 func (r *replay) due() (int64, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.owed()
+}
+
+// owed is due. It needs r.mu.
+func (r *replay) owed() (int64, bool) {
+	r.weight = 0
 	if r.latest <= r.acked {
 		return 0, false
 	}

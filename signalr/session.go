@@ -52,6 +52,16 @@ func (s *session) Framing() hubbub.Framing   { return s.framing }
 func (s *session) Request() *hubbub.Request  { return s.c.req }
 func (s *session) Outbox() *hubbub.Outbox    { return s.c.out }
 
+// Flush writes what waits on the goroutine of its caller where the transport can. While bytes of the client are being read more
+// answers may be about to come, and one write shall carry them all.
+func (s *session) Flush() {
+	if s.busy.Load() {
+		s.c.wake()
+		return
+	}
+	s.c.flush()
+}
+
 // Close implements hubbub.Conn.
 func (s *session) Close(m *hubbub.Close, reason error) { s.end(m, reason) }
 
@@ -262,8 +272,14 @@ func (s *session) message(record []byte, n int) error {
 	r := s.c.replay.Load()
 	if r != nil {
 		r.release()
-		if m != nil && trackable(m.Type()) && !r.received() {
-			return nil // it was handled before the socket was cut
+		if m != nil && trackable(m.Type()) {
+			fresh := r.received(n)
+			if id, due := r.pressing(); due {
+				s.control(s.encode(ack{id}), typeAck)
+			}
+			if !fresh {
+				return nil // it was handled before the socket was cut
+			}
 		}
 	}
 	switch m := m.(type) {
