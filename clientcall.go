@@ -292,6 +292,8 @@ func (v *conversation) nextItem(ctx context.Context, o *outgoing) (Value, error)
 			return item, nil
 		case o.over != nil && o.over.Error != "":
 			return Value{}, &Error{Message: o.over.Error}
+		case o.over != nil && o.over.HasResult:
+			return Value{}, &Error{Class: "InvalidOperationException", Message: "the server gave a result at the end of a stream; use Invoke"}
 		case o.over != nil:
 			return Value{}, errEOF
 		case o.fail != nil:
