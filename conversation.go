@@ -76,14 +76,17 @@ func (v *conversation) close() {
 	_ = v.conn.Close()
 }
 
-// end fails everything that waits, and waits for handlers that run.
+// end fails everything that waits, and waits for handlers: also for those of calls that came before the end, as in the .NET
+// client, unless it is this client who has closed.
 func (v *conversation) end(reason error) {
 	v.mu.Lock()
 	v.ended = true
 	v.err = orClosed(reason)
 	calls := v.calls
 	v.calls = nil
-	v.queue = nil
+	if v.closing {
+		v.queue = nil
+	}
 	for _, o := range calls {
 		o.fail = v.err
 		if !o.stream {
