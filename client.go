@@ -85,7 +85,8 @@ type ClientOptions struct {
 	Reconnect RetryPolicy
 	// OnReconnecting hears that the connection was lost and is being replaced; reason is nil if it ended properly.
 	OnReconnecting func(reason error)
-	// OnReconnected hears that there is a connection again, with a new id. Groups must be joined anew.
+	// OnReconnected hears that there is a connection again, with a new id. Groups must be joined anew: it may call the server,
+	// and runs beside the handlers. No other hook runs before it has returned.
 	OnReconnected func(connectionID string)
 	// OnClosed hears the end: err is nil after Close and after a proper end by the server.
 	OnClosed func(err error)
@@ -182,6 +183,7 @@ func (c *Client) converse(conn ClientConn) *conversation {
 
 // live keeps the client connected until it is closed or must give up.
 func (c *Client) live(life context.Context, v *conversation) {
+	hook := func() {} // waits for OnReconnected
 	for {
 		said := make(chan struct{})
 		unlink := context.AfterFunc(life, func() {
@@ -207,6 +209,7 @@ func (c *Client) live(life context.Context, v *conversation) {
 			reason = nil
 		}
 		v.end(reason)
+		hook()
 		if !again {
 			c.closed(reason)
 			return
@@ -223,10 +226,21 @@ func (c *Client) live(life context.Context, v *conversation) {
 			return
 		}
 		v = next
-		if c.opts.OnReconnected != nil {
-			c.opts.OnReconnected(v.conn.ID())
-		}
+		hook = c.reconnected(v.conn.ID())
 	}
+}
+
+// reconnected runs the hook beside the reading, which brings the answers to its calls, and returns how to wait for it.
+func (c *Client) reconnected(id string) (wait func()) {
+	if c.opts.OnReconnected == nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.opts.OnReconnected(id)
+	}()
+	return func() { <-done }
 }
 
 func (c *Client) closed(err error) {
