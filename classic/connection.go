@@ -40,6 +40,7 @@ type connection struct {
 	ended    bool
 	reason   error
 	warned   bool
+	slow     bool // about to be ended for it
 	gone     chan struct{} // closed when the connection has ended
 }
 
@@ -134,7 +135,8 @@ func (c *connection) drain() {
 	case c.stream == nil || c.ep.opts.SlowConsumer == DropOldest:
 		c.log.dropWaiting(limit)
 		c.warn()
-	default:
+	case !c.slow:
+		c.slow = true
 		go c.end(hubbub.ErrSlow) // not here: a hub may hold its locks
 	}
 	s := c.stream
