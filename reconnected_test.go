@@ -55,7 +55,9 @@ func TestReconnectedCallsTheServer(t *testing.T) {
 func TestReconnectedEndsBeforeTheNextHook(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(hub *hubbub.Hub, c *signalr.Client){
-		"lost":   func(hub *hubbub.Hub, _ *signalr.Client) { hub.CloseWhere(func(*hubbub.Caller) bool { return true }, "", false) },
+		"lost": func(hub *hubbub.Hub, _ *signalr.Client) {
+			hub.CloseWhere(func(*hubbub.Caller) bool { return true }, "", false)
+		},
 		"closed": func(_ *hubbub.Hub, c *signalr.Client) { c.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
