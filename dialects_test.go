@@ -144,6 +144,52 @@ func TestBothDialects(t *testing.T) {
 	}
 }
 
+// TestOnePath serves both generations at one address: each gets the answers that it knows.
+func TestOnePath(t *testing.T) {
+	t.Parallel()
+	hub := hubbub.NewHub("Chat", &hubbub.Options{Logger: slog.New(slog.DiscardHandler)})
+	server := httptest.NewServer(classic.Handler(&classic.Options{Otherwise: signalr.Handler(hub, nil)}, hub))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := hub.Shutdown(ctx, 0); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	for _, test := range []struct{ method, uri, want string }{
+		{"POST", "/signalr/negotiate?negotiateVersion=1", `"availableTransports":`},
+		{"POST", "/signalr/negotiate", `"availableTransports":`},
+		{"GET", "/signalr/negotiate?clientProtocol=2.1&connectionData=%5B%5D", `"TryWebSockets":true`},
+		{"POST", "/signalr/negotiate?clientProtocol=2.1", `"TryWebSockets":true`},
+		{"GET", "/signalr/negotiate", `"ProtocolVersion":"1.2"`},
+		{"GET", "/signalr/ping", `"pong"`},
+		{"GET", "/signalr/hubs", `createHubProxies`},
+		{"GET", "/signalr?id=unknown", "No Connection with that ID"},
+		{"POST", "/signalr?id=unknown", "No Connection with that ID"},
+		{"POST", "/signalr/send?transport=longPolling", "Protocol error: Missing connection token."},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), test.method, server.URL+test.uri, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || !strings.Contains(string(b), test.want) {
+			t.Errorf("%s %s: status %d, body %q, want %s", test.method, test.uri, res.StatusCode, b, test.want)
+		}
+	}
+	_, core := upgradeTo(t, server.Listener.Addr().String(), "/signalr")
+	nc, br := classicClient(t, server)
+	_ = core
+	nc.Write(masked(`{"H":"chat","M":"nothing","I":1}`))
+	until(t, br, `"I":"1"`)
+}
+
 // BenchmarkDialects sends to 1,000 WebSockets of each dialect and waits until all have it, eight messages at a time.
 func BenchmarkDialects(b *testing.B) {
 	for _, d := range []struct {

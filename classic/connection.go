@@ -40,7 +40,7 @@ type connection struct {
 	ended    bool
 	reason   error
 	warned   bool
-	slow     bool // about to be ended for it
+	slow     bool          // about to be ended for it
 	gone     chan struct{} // closed when the connection has ended
 }
 
