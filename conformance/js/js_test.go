@@ -37,6 +37,7 @@ func TestClients(t *testing.T) {
 		server = startServer(t)
 	}
 	t.Run("Node", func(t *testing.T) { runSuite(t, "node", server) })
+	t.Run("ClassicNode", func(t *testing.T) { runSuite(t, "classic-node", server) })
 	t.Run("Chromium", func(t *testing.T) {
 		if os.Getenv("CHROMIUM") == "" {
 			need(t, "chromium")

@@ -1,7 +1,8 @@
 // Runs the tests of one folder against the server of SERVER_URL:
 //
-//	SERVER_URL="https://127.0.0.1:1;http://127.0.0.1:2" node run.js node|browser [--json] [--only=pattern]
+//	SERVER_URL="https://127.0.0.1:1;http://127.0.0.1:2" node run.js SUITE [--json] [--only=pattern]
 //
+// SUITE is one of node, browser, classic-node and classic-browser.
 // Failures are told as they happen, the counts at the end; --json prints one object a test for a program to read.
 // The exit code is 0 only when tests ran and all passed.
 
@@ -15,8 +16,9 @@ const folder = process.argv[2];
 const json = process.argv.includes("--json");
 const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice("--only=".length);
 
-if (folder !== "node" && folder !== "browser") {
-  console.error("usage: node run.js node|browser [--json] [--only=pattern]");
+const suites = ["node", "browser", "classic-node", "classic-browser"];
+if (!suites.includes(folder)) {
+  console.error(`usage: node run.js ${suites.join("|")} [--json] [--only=pattern]`);
   process.exit(2);
 }
 await import("./support/server.js"); // refuses to go on without SERVER_URL

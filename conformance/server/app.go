@@ -24,6 +24,7 @@ import (
 type app struct {
 	handler    http.Handler
 	hubs       []*hubbub.Hub
+	classic    *classicApp
 	key        []byte
 	redirected atomic.Int64
 }
@@ -52,13 +53,15 @@ func newApp() (*app, error) {
 	mux.HandleFunc("GET /clientresult/{id}", a.clientResult(test))
 	mux.HandleFunc("GET /deployment", deployment)
 
+	a.classic = newClassicApp(mux, bearer)
+
 	routes := signalr.FoldCase(mux, "/testhub-nowebsockets", "/testhub-stateful", "/testhub", "/uncreatable", "/authorizedhub", "/echo")
-	a.handler = allowAll(a.redirects(cookies(routes)))
+	a.handler = allowAll(a.redirects(cookies(a.classic.handler(routes))))
 	return a, nil
 }
 
 func (a *app) shutdown(ctx context.Context) {
-	for _, h := range a.hubs {
+	for _, h := range append(a.classic.all(), a.hubs...) {
 		_ = h.Shutdown(ctx, 0)
 	}
 }

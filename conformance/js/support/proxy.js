@@ -15,6 +15,8 @@ export class Proxy {
   /** How often cut was called. */
   cuts = 0;
 
+  #frozen = false;
+
   /** Opens a proxy in front of the server at that URL; its own address is base. */
   static async open(target) {
     const proxy = new Proxy();
@@ -37,6 +39,10 @@ export class Proxy {
     far.on("error", () => undefined);
     const pair = [near, far];
     this.#pairs.add(pair);
+    if (this.#frozen) {
+      near.pause();
+      far.pause();
+    }
     forward(near, far, () => this.#pairs.delete(pair));
     forward(far, near, () => this.#pairs.delete(pair));
   }
@@ -50,6 +56,18 @@ export class Proxy {
       socket.resetAndDestroy();
     }
     return pairs.length;
+  }
+
+  /** While on, nothing passes in either direction, and nothing is lost. */
+  freeze(on) {
+    this.#frozen = on;
+    for (const socket of [...this.#pairs].flat()) {
+      if (on) {
+        socket.pause();
+      } else {
+        socket.resume();
+      }
+    }
   }
 
   async close() {
