@@ -87,6 +87,9 @@ func parseInvocation(data []byte, values *codec) (in invocation, err error) {
 	}); err != nil {
 		return in, fmt.Errorf("message of %d bytes: %w", len(data), err)
 	}
+	if err := s.End(); err != nil {
+		return in, fmt.Errorf("message of %d bytes: behind its end: %w", len(data), err)
+	}
 	if !hasHub || !hasMethod {
 		return in, errors.New("message without hub (H) or method (M)")
 	}

@@ -44,6 +44,14 @@ func (s *Scanner) Peek() byte {
 	return 0
 }
 
+// End fails unless nothing but white space is left.
+func (s *Scanner) End() error {
+	if s.Peek() != 0 || s.i < len(s.b) {
+		return ErrSyntax
+	}
+	return nil
+}
+
 // Enter steps over the bracket that opens an array or an object, which Peek has seen.
 func (s *Scanner) Enter() error {
 	if s.depth >= s.limit {
