@@ -24,7 +24,8 @@
 // Inside synctest.Test time stands still while anything happens and leaps when nothing does. A reconnect after 0, 2, 10 and 30
 // seconds takes no time there, a server timeout of 30 s is found after 30 s exactly, and "nothing was sent" is a fact. Make
 // the hub, the server and the connections inside the bubble: it can only tell that everything waits when all of it is its
-// own. All but [ExpectNothing] works outside too, in real time.
+// own, and a test with a hub from outside hangs. Stop what your own code has started before the test ends, as always in a
+// bubble. All but [ExpectNothing] works outside too, in real time.
 //
 // A test fails as usual: with t.Fatal, in the goroutine of the test.
 package hubtest

@@ -84,6 +84,7 @@ func (c *Conn) await(t testing.TB, want func() string) *message {
 // fail ends the test with what was wanted, what came, and what is around it.
 func (c *Conn) fail(t testing.TB, want string, came ...string) {
 	t.Helper()
+	settle() // so that what came after it is there
 	var b strings.Builder
 	fmt.Fprintf(&b, "hubtest: %s:\n    want: %s", c.name, want)
 	for _, line := range came {

@@ -56,6 +56,12 @@ func TestExpectCompares(t *testing.T) {
 			json: `argument 1: "00:01:30", want "00:01:31"`, pack: "argument 1: 900000000, want 910000000"},
 		{name: "what JSON names", send: list(line{"x", 2.5}), want: list(json.RawMessage(`{"price":2.50,"itemName":"x"}`)),
 			pack: "?"},
+		{name: "maps with other keys", send: list(map[int]any{1: map[int]bool{2: true}}, []map[int]int{{3: 4}}),
+			want: list(map[int]any{1: map[int]bool{2: true}}, []map[int]int{{3: 4}})},
+		{name: "another key", send: list(map[int]int{1: 2}), want: list(map[int]int{2: 2}),
+			json: "argument 1.2: missing, want 2", pack: "argument 1.2: missing, want 2"},
+		{name: "exponents", send: list(json.RawMessage("1e99999999")), want: list(json.RawMessage("2e99999999")),
+			json: "argument 1: 1e99999999, want 2e99999999", pack: "?"},
 		{name: "what cannot be sent", send: list(1), want: list(make(chan int)), json: "?", pack: "?"},
 	} {
 		for protocol, difference := range map[string]string{"json": tt.json, "messagepack": tt.pack} {

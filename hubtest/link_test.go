@@ -194,27 +194,45 @@ func TestDelayIsExact(t *testing.T) {
 	})
 }
 
-// TestStatefulReconnect cuts while both sides send: nothing is lost, doubled or reordered, and nobody notices.
+// TestStatefulReconnect cuts 100 times while both sides send: nothing is lost, doubled or reordered, and nobody notices.
 func TestStatefulReconnect(t *testing.T) {
 	bubble(t, func(t *testing.T) {
+		const cuts = 100
 		d := newDiary()
 		opts := d.hooked(nil)
 		opts.StatefulReconnect = true
 		chat := newHub(hubbub.Options{})
-		ann := hubtest.ConnectAs(t, chat, nil, opts)
-		for i := range 20 {
+		var heard []string
+		chat.Handle("Note", hubbub.Action1(func(_ context.Context, text string) error {
+			heard = append(heard, text)
+			return nil
+		}))
+		ann := hubtest.ConnectAs(t, chat, &hubbub.User{ID: "ann"}, opts)
+		for i := range cuts {
 			ann.Link().Delay(time.Duration(i%3) * time.Millisecond)
-			if err := ann.Send(t.Context(), "SendMessage", "ann", fmt.Sprint(i)); err != nil {
+			if err := errors.Join(ann.Send(t.Context(), "Note", fmt.Sprint(i)), chat.User("ann").Send(t.Context(), "Number", i)); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(time.Duration(i%4) * time.Millisecond)
 			ann.Link().Drop()
-			time.Sleep(time.Duration(i) * 7 * time.Millisecond)
+			time.Sleep(time.Duration(i%20) * 7 * time.Millisecond)
 		}
-		for i := range 20 {
-			hubtest.Expect(t, ann, "ReceiveMessage", "ann", fmt.Sprint(i))
+		for i := range cuts {
+			hubtest.Expect(t, ann, "Number", i)
 		}
 		time.Sleep(time.Second)
 		hubtest.ExpectNothing(t, ann)
+		for i, text := range heard {
+			if text != fmt.Sprint(i) {
+				t.Fatalf("the hub heard %q, want every number once and in order", heard)
+			}
+		}
+		if len(heard) != cuts {
+			t.Errorf("the hub heard %d notes, want %d", len(heard), cuts)
+		}
+		if n := ann.Link().Dialled(); n < 30 {
+			t.Errorf("%d connections, want many: the cuts have not hit", n)
+		}
 		d.want(t, "")
 	})
 }
@@ -316,6 +334,20 @@ func TestDialEndsWithItsContext(t *testing.T) {
 		}
 		if took := time.Since(begin); took != time.Second {
 			t.Errorf("it took %v, want 1s", took)
+		}
+	})
+}
+
+// TestDialToAClosedServer waits for a server that closes meanwhile.
+func TestDialToAClosedServer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		server := hubtest.NewServer(t, http.NotFoundHandler())
+		link := server.Link()
+		link.Delay(time.Minute)
+		time.AfterFunc(time.Second, server.Close)
+		begin := time.Now()
+		if _, err := link.HTTPClient().Get(server.URL); err == nil || !strings.Contains(err.Error(), "connection refused") || time.Since(begin) != time.Second {
+			t.Errorf("request: %v after %v, want it refused after 1s", err, time.Since(begin))
 		}
 	})
 }
