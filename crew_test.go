@@ -17,7 +17,7 @@ import (
 // no connection any more, with no word said to the hub itself.
 func TestGoroutinesOfCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const connections = 100
+		const connections, kept = 100, 32
 		var hold sync.WaitGroup
 		var mu sync.Mutex
 		running, free := 0, make(chan struct{})
@@ -56,8 +56,9 @@ func TestGoroutinesOfCalls(t *testing.T) {
 		for range 20 {
 			call()
 		}
-		if n := len(where); n > 20*connections/2 {
-			t.Errorf("%d calls ran on %d goroutines, want goroutines that are used again", 21*connections, n)
+		// The first calls need one each. Later ones find at least those that the hub keeps.
+		if n, most := len(where), connections+20*(connections-kept); n > most {
+			t.Errorf("%d calls ran on %d goroutines, want at most %d", 21*connections, n, most)
 		}
 		for _, l := range all {
 			l.Detach(nil)

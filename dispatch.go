@@ -169,22 +169,29 @@ func (l *Link) wakeReceiver() {
 // work runs a call and those behind it that its permit lets through.
 func (l *Link) work(c *call) {
 	for c != nil {
-		l.run(c)
+		queued := l.run(c)
 		l.mu.Lock()
 		c.finish()
 		c = l.next()
 		l.pump()
 		l.mu.Unlock()
+		switch {
+		case !queued:
+		case c == nil && l.flusher != nil:
+			l.flusher.Flush()
+		default:
+			l.out.wake()
+		}
 	}
 }
 
-// run executes one call and answers it.
-func (l *Link) run(c *call) {
+// run executes one call and answers it. queued tells that the answer is in the queue and that the transport has not been woken.
+func (l *Link) run(c *call) (queued bool) {
 	c.caller.user = l.user.Load() // it may have been replaced while the call waited
 	if c.event != nil {
 		c.event(c)
 		c.close()
-		return
+		return false
 	}
 	l.hub.count.invocations.Add(1)
 	result, text, cause := l.execute(c)
@@ -201,10 +208,10 @@ func (l *Link) run(c *call) {
 	c.close()
 	if text != "" {
 		l.refuse(c.in, text, cause)
-		return
+		return false
 	}
 	if c.in.ID == "" {
-		return
+		return false
 	}
 	done := &Completion{InvocationID: c.in.ID, Call: c.in}
 	if !c.m.sig.streams {
@@ -214,9 +221,9 @@ func (l *Link) run(c *call) {
 	if err != nil {
 		l.failed(c, err)
 		l.refuse(c.in, Describe(fmt.Sprintf(textUnexpected, c.m.name), err, l.hub.opts.EnableDetailedErrors), err)
-		return
+		return false
 	}
-	_ = l.push(l.ctx, b, TypeCompletion) // it fails only if nobody is there to be answered
+	return l.enqueue(l.ctx, b, TypeCompletion) == nil // it fails only if nobody is there to be answered
 }
 
 // execute binds, authorises and runs the method. text is the error for the client, "" if there is none, and cause what is behind it.
@@ -338,7 +345,16 @@ func (l *Link) refuse(in *Invocation, text string, cause error) {
 // push sends an encoded message to this connection, waiting for room in its queue. A peer that does not make room is given up.
 // It fails if the connection is gone or ctx has ended.
 func (l *Link) push(ctx context.Context, b []byte, t MessageType) error {
-	err := l.out.PushWait(ctx, b, t, l.hub.opts.SendTimeout)
+	err := l.enqueue(ctx, b, t)
+	if err == nil {
+		l.out.wake()
+	}
+	return err
+}
+
+// enqueue is push for a caller who wakes the transport himself.
+func (l *Link) enqueue(ctx context.Context, b []byte, t MessageType) error {
+	err := l.out.pushWait(ctx, b, t, l.hub.opts.SendTimeout)
 	switch {
 	case err == nil:
 		l.hub.count.sent.Add(1)

@@ -21,6 +21,10 @@ func newID() string {
 // NewConnectionID returns a connection id that nobody can guess: 128 random bits as 22 characters of base64url.
 func NewConnectionID() string { return newID() }
 
+// flusher is a [Conn] that can write what waits in its queue at once, on the goroutine of its caller, without waiting for the
+// peer. That is for the last answer of a goroutine: whoever goes on working lets others write.
+type flusher interface{ Flush() }
+
 // Link is the hub's side of one connection. The dialect that made it with [Hub.Attach] hands over what the peer says and
 // tells when the peer is gone.
 type Link struct {
@@ -40,6 +44,7 @@ type Link struct {
 	allPos, userPos int
 	groupPos        map[string]int
 
+	flusher flusher      // nil if the connection is none
 	watcher GroupWatcher // nil if the connection is none
 	visitor bool         // only calls: in no audience, no events
 
@@ -104,6 +109,7 @@ func (h *Hub) newLink(conn Conn, user *User) *Link {
 		hub: h, conn: conn, out: conn.Outbox(), id: conn.ID(), enc: h.encodingOf(conn.Protocol(), conn.Framing()),
 		done: make(chan struct{}), opened: make(chan struct{}),
 	}
+	l.flusher, _ = conn.(flusher)
 	l.watcher, _ = conn.(GroupWatcher)
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.user.Store(user)

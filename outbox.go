@@ -68,15 +68,21 @@ func (o *Outbox) append(b []byte, t MessageType) {
 // PushWait is Push that waits for room: until timeout (then [ErrSlow]) or until ctx ends (then its error). It fills the queue
 // to one half only, so that a long stream leaves room for those who cannot wait.
 func (o *Outbox) PushWait(ctx context.Context, b []byte, t MessageType, timeout time.Duration) error {
+	err := o.pushWait(ctx, b, t, timeout)
+	if err == nil {
+		o.wake()
+	}
+	return err
+}
+
+// pushWait is PushWait for a caller who wakes the transport himself.
+func (o *Outbox) pushWait(ctx context.Context, b []byte, t MessageType, timeout time.Duration) error {
 	var expired <-chan time.Time
 	for {
 		o.mu.Lock()
 		err := o.push(b, t, o.limit/2)
 		if err != ErrSlow {
 			o.mu.Unlock()
-			if err == nil {
-				o.wake()
-			}
 			return err
 		}
 		if o.room == nil {

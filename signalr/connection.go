@@ -106,6 +106,15 @@ func (c *connection) wake() {
 	}
 }
 
+// flush is wake for a caller who has time to write.
+func (c *connection) flush() {
+	if s := c.socket.Load(); s != nil {
+		s.conn.Flush()
+		return
+	}
+	c.wake()
+}
+
 // finish lets the transport write what waits and then ends it: a WebSocket with the close code. Nothing can be queued or
 // resumed afterwards. With cut nothing is written any more.
 func (c *connection) finish(code int, cut bool) {

@@ -107,6 +107,20 @@ func (c *Conn) Wake() {
 	}
 }
 
+// Flush is Wake for a caller who has time for one system call: unless somebody is writing
+// or about to, it makes a turn's one non-blocking write itself, which saves the switch to
+// another goroutine. What does not fit into it is left to the flusher or, when the peer is
+// slow, to a goroutine of its own. Flush calls the Source. It never waits for the peer.
+func (c *Conn) Flush() {
+	if c.raw == nil || !c.state.CompareAndSwap(idle, busy) {
+		c.Wake()
+		return
+	}
+	if buf := c.turn(borrow()); buf != nil {
+		buf.free()
+	}
+}
+
 // WriteStalled returns for how long the current write has made no progress, 0 when none is
 // stuck. It is cheap. A connection that makes no progress for 60 s is killed without the
 // owner's help.

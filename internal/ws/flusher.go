@@ -22,7 +22,6 @@ type flusher struct {
 	mu          sync.Mutex
 	first, last *Conn
 	running     bool
-	w           rawWriter
 	start       func() // run, made once: a go statement with a receiver allocates
 }
 
@@ -89,17 +88,17 @@ func (f *flusher) run() {
 		if buf == nil {
 			buf = borrow()
 		}
-		buf = f.turn(c, buf)
+		c.state.Store(busy)
+		buf = c.turn(buf)
 	}
 	if buf != nil {
 		buf.free()
 	}
 }
 
-// turn makes one non-blocking write for c. It returns buf, or nil when buf has been given
-// away.
-func (f *flusher) turn(c *Conn, buf *writeBuffer) *writeBuffer {
-	c.state.Store(busy)
+// turn makes one non-blocking write and ends the ownership of a busy connection. It returns
+// buf, or nil when buf has been given away.
+func (c *Conn) turn(buf *writeBuffer) *writeBuffer {
 	if c.killed.Load() {
 		c.release(false)
 		return buf
@@ -107,7 +106,7 @@ func (f *flusher) turn(c *Conn, buf *writeBuffer) *writeBuffer {
 	out, more, last := c.fill(buf.b[:0])
 	buf.b = out
 	if len(out) > 0 {
-		n, err := f.w.write(c.raw, out)
+		n, err := buf.w.write(c.raw, out)
 		if err != nil {
 			c.failWrite(err)
 			c.release(false)

@@ -14,7 +14,10 @@ type readBuffer [readBytes]byte
 var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
 
 // writeBuffer holds the frames of one turn. Its owner is whoever writes it.
-type writeBuffer struct{ b []byte }
+type writeBuffer struct {
+	b []byte
+	w rawWriter
+}
 
 var writeBuffers = sync.Pool{New: func() any {
 	return &writeBuffer{b: make([]byte, 0, turnBytes+spareBytes)}

@@ -249,7 +249,7 @@ func TestNobodyWakesTheDead(t *testing.T) {
 			q.push(text("x"))
 			var all sync.WaitGroup
 			for _, f := range []func(){
-				func() { c.Start(q) }, c.Wake, c.Wake, c.Kill, c.Kill,
+				func() { c.Start(q) }, c.Wake, c.Wake, c.Flush, c.Flush, c.Kill, c.Kill,
 				func() { c.Close(1000, "", time.Second) }, func() { c.Close(1001, "", time.Second) },
 				func() { cl.Write(masked(0x89, "p")) },
 			} {

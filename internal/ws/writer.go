@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// rawWriter makes non-blocking writes. It belongs to one goroutine at a time and keeps its
+// rawWriter makes non-blocking writes. It belongs to the owner of its buffer and keeps its
 // closure, so that a write does not allocate.
 type rawWriter struct {
 	p    []byte
