@@ -254,6 +254,10 @@ func (c *clientConn) take(m hubbub.Message, n int) (hubbub.Message, error) {
 	switch m := m.(type) {
 	case hubbub.Ping:
 		return nil, nil
+	case *hubbub.Invocation:
+		if m.Stream {
+			return nil, errors.New("unexpected message: the server called a method of the client as a stream")
+		}
 	case *hubbub.Close:
 		c.closing.Store(true)
 		return nil, &hubbub.CloseError{Message: m.Error, AllowReconnect: m.AllowReconnect}

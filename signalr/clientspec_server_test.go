@@ -245,6 +245,7 @@ type utterance struct {
 	frame  websocket.MessageType // of a WebSocket, 0 for that of the protocol
 	status websocket.StatusCode  // ends it; 1000 on transports without status
 	cut    bool                  // ends it without a word
+	ping   bool                  // of a WebSocket: asks for a pong, and cuts if none comes
 }
 
 func (f *fakeServer) peer(token, transport string) *fakePeer {
@@ -334,8 +335,9 @@ func (p *fakePeer) socket(w http.ResponseWriter, r *http.Request) {
 		select {
 		case u := <-p.out:
 			switch {
-			case u.cut:
+			case u.cut, u.ping && conn.Ping(p.f.ctx) != nil:
 				return
+			case u.ping:
 			case u.status == websocket.StatusNoStatusRcvd:
 				_ = conn.Close(u.status, "")
 			case u.status != 0:
