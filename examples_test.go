@@ -10,7 +10,7 @@ import (
 
 // withExamples are the public rooms in which every exported type and function is shown by an Example: by one of its name, or
 // by a file of Examples that uses it.
-var withExamples = []string{root, "signalr", "auth", "classic"}
+var withExamples = []string{root, "signalr", "classic", "auth", "hubtest"}
 
 func TestEverythingIsShown(t *testing.T) {
 	t.Parallel()
