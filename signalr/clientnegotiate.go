@@ -86,6 +86,9 @@ func (d *dialer) negotiate(ctx context.Context) (*negotiation, error) {
 	}
 	for range maxRedirects {
 		a, err := d.askNegotiate(ctx, n)
+		if _, told := errors.AsType[*HTTPError](err); told {
+			return nil, err // it says itself what was asked for
+		}
 		if err != nil {
 			return nil, fmt.Errorf("negotiate: %w", err)
 		}
