@@ -154,6 +154,13 @@ func (c *connection) warn() {
 	}
 }
 
+// currentUser returns the user as of now.
+func (c *connection) currentUser() *hubbub.User {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user
+}
+
 func (c *connection) wake() {
 	c.mu.Lock()
 	s := c.stream

@@ -25,7 +25,7 @@ type log struct {
 
 type sentMessage struct {
 	b  []byte
-	at time.Time
+	at uint32 // when, in seconds as Unix counts them
 }
 
 type waitingItem struct {
@@ -106,7 +106,7 @@ func (l *log) appendMessages(dst []byte, n int, now time.Time) []byte {
 		}
 		if l.back == len(l.kept) {
 			it := l.shift()
-			l.kept = append(l.kept, sentMessage{it.b, now})
+			l.kept = append(l.kept, sentMessage{it.b, uint32(now.Unix())})
 			l.size += len(it.b)
 		}
 		dst = append(dst, l.kept[l.back].b...)
@@ -120,8 +120,8 @@ func (l *log) next() uint64 { return l.first + uint64(l.back) }
 
 // forget drops kept messages that are more than the limits allow, or older than since; those to be sent again stay.
 func (l *log) forget(number int, since time.Time) {
-	n := 0
-	for n < l.back && (len(l.kept)-n > number || l.size > keptBytes || l.kept[n].at.Before(since)) {
+	n, oldest := 0, uint32(since.Unix())
+	for n < l.back && (len(l.kept)-n > number || l.size > keptBytes || l.kept[n].at < oldest) {
 		l.size -= len(l.kept[n].b)
 		n++
 	}

@@ -20,6 +20,7 @@ type service struct {
 
 // endpoint is one base path: its options, its hubs, its connections, and the clock that watches them.
 type endpoint struct {
+	started     time.Time // in milliseconds, as tokens have it
 	opts        Options
 	keepFor     time.Duration
 	limit       int // of bytes that wait for one connection
@@ -38,7 +39,7 @@ type endpoint struct {
 
 func newEndpoint(opts *Options, hubs ...*hubbub.Hub) *endpoint {
 	e := &endpoint{
-		opts: opts.withDefaults(), byName: make(map[string]*service), values: newCodec(), prune: 64,
+		opts: opts.withDefaults(), started: time.Now().Truncate(time.Millisecond), byName: make(map[string]*service), values: newCodec(), prune: 64,
 		conns: make(map[string]*connection), ended: make(map[string]time.Time),
 	}
 	e.keepFor = e.opts.keepFor()

@@ -111,6 +111,7 @@ type exchange struct {
 	t       Transport
 	user    *hubbub.User
 	id      string     // of the connection
+	old     bool       // the connection is older than this server, or negotiated elsewhere
 	hubs    []*service // listed in connectionData and allowed
 }
 
@@ -264,7 +265,7 @@ func (x *exchange) identify() bool {
 		x.refuse(http.StatusForbidden, textUser)
 		return false
 	}
-	x.id = t.connectionID()
+	x.id, x.old = t.connectionID(), t.made.Before(x.e.started)
 	return true
 }
 
@@ -274,6 +275,7 @@ func (x *exchange) body() bool {
 	if x.r.Method != http.MethodPost {
 		return true
 	}
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(postTimeout)) // net/http takes it back for the next request
 	b, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, x.e.opts.MaximumPostSize))
 	if err != nil {
 		x.refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body is larger than %d bytes, or was cut.", x.e.opts.MaximumPostSize))

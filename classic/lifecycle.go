@@ -1,6 +1,7 @@
 package classic
 
 import (
+	"maps"
 	"net/http"
 
 	"github.com/hubbub-go/hubbub"
@@ -23,6 +24,7 @@ func (x *exchange) open(returning bool) *connection {
 		c.returning = returning
 		c = x.e.enter(c)
 	}
+	c.renew(x.user)
 	var groups map[string][]string
 	if token := x.field("groupstoken"); token != "" && returning {
 		groups = parseGroupsToken(token, x.e.opts.Keys, x.id)
@@ -34,6 +36,29 @@ func (x *exchange) open(returning bool) *connection {
 		return nil
 	}
 	return c
+}
+
+// renew takes the credential that a request brings along, of the same user, if it is good for longer.
+func (c *connection) renew(u *hubbub.User) {
+	if u == nil || u.Expires.IsZero() {
+		return
+	}
+	c.mu.Lock()
+	longer := c.user != nil && u.Expires.After(c.user.Expires) && !c.user.Expires.IsZero()
+	if longer {
+		c.user = u
+	}
+	views, visitors := c.views, maps.Clone(c.visitors)
+	c.mu.Unlock()
+	if !longer {
+		return
+	}
+	for _, v := range views {
+		v.link.Refresh(u)
+	}
+	for _, v := range visitors {
+		v.link.Refresh(u)
+	}
 }
 
 // join makes the connection part of the hubs that it is not part of yet, and of its groups there.

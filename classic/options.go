@@ -102,6 +102,8 @@ const (
 	minimumKeepAlive         = 2 * time.Second
 	disconnectThreshold      = 5 * time.Second // between the time-out and the end, but for long polling
 	closeTimeout             = 5 * time.Second // of a WebSocket's close handshake
+	postTimeout              = time.Minute     // for the body of a POST
+	maximumPosts             = 128             // of one connection that wait for their answers
 )
 
 func (o *Options) withDefaults() Options {

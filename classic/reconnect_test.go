@@ -472,3 +472,46 @@ func TestBufferSize(t *testing.T) {
 		t.Errorf("replayed %s", rest)
 	}
 }
+
+// TestSendFirst: a call before the stream connects the client, once; it has not been anywhere before.
+func TestSendFirst(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.negotiated("serverSentEvents")
+	if status, body := c.send(`{"H":"refhub","M":"Echo","A":["early"],"I":1}`); status != 200 || body != `{"R":"early","I":"1"}` {
+		t.Errorf("status %d, body %q", status, body)
+	}
+	ch := c.open("connect")
+	ch.read()
+	c.start()
+	if got := fmt.Sprint(s.eventsOf(c.id)); got != "[connected:RefHub]" {
+		t.Errorf("events %s", got)
+	}
+}
+
+// TestExpiry: a connection ends with its credential, unless a request has brought a newer one of the same user.
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	lives := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			u := &hubbub.User{ID: "ann", Expires: time.Now().Add(2 * time.Second)}
+			if r.URL.Query().Has("long") {
+				u.Expires = time.Now().Add(time.Hour)
+			}
+			next.ServeHTTP(w, r.WithContext(hubbub.WithUser(r.Context(), u)))
+		})
+	}
+	s := newServer(t, func(c *config) { c.classic.Auth, c.classic.CloseOnAuthenticationExpiration = lives, true })
+	short, shortStream := s.connect("webSockets")
+	long, longStream := s.connect("webSockets")
+	if status, _ := long.get("start", url.Values{"long": {"1"}}); status != http.StatusOK {
+		t.Errorf("start with a newer credential: status %d", status)
+	}
+	if code := shortStream.ended(); code != 1000 {
+		t.Errorf("close code %d, want 1000", code)
+	}
+	s.heard("disconnected:RefHub " + short.id)
+	if got := longStream.call(`{"H":"refhub","M":"Echo","A":["alive"],"I":1}`); got != `{"R":"alive","I":"1"}` {
+		t.Errorf("the other one: %s", got)
+	}
+}

@@ -2,6 +2,7 @@ package classic
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/hubbub-go/hubbub"
@@ -24,7 +25,7 @@ func (c *connection) receive(data []byte, route string) error {
 		c.answer(id, errUnknownHub)
 		return nil
 	}
-	if c.view(s) == nil && !s.hub.Authorize(context.Background(), c.user) {
+	if c.view(s) == nil && !s.hub.Authorize(context.Background(), c.currentUser()) {
 		c.answer(id, hubbub.ErrUnauthorized)
 		return nil
 	}
@@ -84,7 +85,7 @@ func (x *exchange) serveSend() {
 		x.refuse(http.StatusInternalServerError, "")
 		return
 	}
-	c := x.open(true)
+	c := x.open(x.old)
 	if c == nil {
 		return
 	}
@@ -99,6 +100,11 @@ func (x *exchange) serveSend() {
 	number := c.serial.Add(1)
 	answered := make(chan []byte, 1)
 	c.mu.Lock()
+	if len(c.posts) >= maximumPosts {
+		c.mu.Unlock()
+		x.refuse(http.StatusServiceUnavailable, fmt.Sprintf("The connection has %d calls waiting, the limit.", maximumPosts))
+		return
+	}
 	if c.posts == nil {
 		c.posts = make(map[uint64]chan []byte)
 	}

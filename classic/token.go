@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/hubbub-go/hubbub"
 )
@@ -16,19 +17,20 @@ import (
 type connectionToken struct {
 	id   [16]byte
 	user [16]byte // see userHash
+	made time.Time
 }
 
 const (
 	tokenVersion      = 1
 	tokenHead         = 1 + 4 // version, key id
-	connectionSize    = tokenHead + 16 + 16
+	connectionSize    = 16 + 16 + 8
 	connectionPurpose = "classic connection token"
 	groupsPurpose     = "classic groups token"
 )
 
 // newConnectionToken returns a token of a new connection of u.
 func newConnectionToken(u *hubbub.User) connectionToken {
-	t := connectionToken{user: userHash(u)}
+	t := connectionToken{user: userHash(u), made: time.Now()}
 	rand.Read(t.id[:])
 	t.id[6] = t.id[6]&0x0f | 0x40
 	t.id[8] = t.id[8]&0x3f | 0x80
@@ -42,16 +44,18 @@ func (t *connectionToken) connectionID() string {
 }
 
 func (t *connectionToken) encode(keys *hubbub.KeyRing) string {
-	return sign(keys, connectionPurpose, append(t.id[:], t.user[:]...))
+	b := append(append(make([]byte, 0, connectionSize), t.id[:]...), t.user[:]...)
+	return sign(keys, connectionPurpose, binary.BigEndian.AppendUint64(b, uint64(t.made.UnixMilli())))
 }
 
 func parseConnectionToken(s string, keys *hubbub.KeyRing) (t connectionToken, ok bool) {
 	b, ok := verify(keys, connectionPurpose, s)
-	if !ok || len(b) != 32 {
+	if !ok || len(b) != connectionSize {
 		return t, false
 	}
 	copy(t.id[:], b)
 	copy(t.user[:], b[16:])
+	t.made = time.UnixMilli(int64(binary.BigEndian.Uint64(b[32:])))
 	return t, true
 }
 
