@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -50,8 +51,14 @@ func (e *CloseError) Error() string {
 // Is makes errors.Is(err, ErrClosed) true.
 func (e *CloseError) Is(target error) bool { return target == ErrClosed }
 
-// ErrNotConnected is what calls fail with that need a connection when there is none.
-var ErrNotConnected = errors.New("the client is not connected")
+// What calls of a [Client] fail with; test with errors.Is.
+var (
+	// ErrNotConnected is for calls that need a connection when there is none: they were not sent.
+	ErrNotConnected = errors.New("the client is not connected")
+	// ErrConnectionLost is for calls whose connection has ended before their answer came: nobody knows whether the server has run
+	// them, and they are not sent again. The error wraps what ended the connection too, a *[CloseError] for instance.
+	ErrConnectionLost = errors.New("the connection was lost")
+)
 
 // ClientState is where a client is in its life.
 type ClientState uint8
@@ -83,15 +90,20 @@ func (s ClientState) String() string {
 type ClientOptions struct {
 	// Reconnect says when to reconnect after a lost connection. Default never: the connection is over. See [StandardRetry].
 	Reconnect RetryPolicy
-	// OnReconnecting hears that the connection was lost and is being replaced; reason is nil if it ended properly.
+	// OnReconnecting hears that the connection was lost and is being replaced; reason is nil if it ended properly. The first
+	// attempt waits for it, and it for handlers that run, whose context has ended. A hook that panics is logged.
 	OnReconnecting func(reason error)
 	// OnReconnected hears that there is a connection again, with a new id. Groups must be joined anew: it may call the server,
 	// and runs beside the handlers. No other hook runs before it has returned.
 	OnReconnected func(connectionID string)
-	// OnClosed hears the end: err is nil after Close and after a proper end by the server.
+	// OnClosed hears the end: err is nil after Close and after a proper end by the server, and wraps [ErrClosed] after a Close
+	// that came while the client was reconnecting. It may start the client again.
 	OnClosed func(err error)
+	// HandlerTimeout is how long Close waits for all that runs: the goodbye, handlers and hooks. Default 15 s.
+	HandlerTimeout time.Duration
 	// MaximumPendingInvocations bounds the server's calls that wait for handlers, and the items of one stream that wait for
-	// their reader. Past that the connection is not read, unless a call of this client waits for its answer. Default 1,024.
+	// their reader. Past that the connection is not read, unless a call of this client waits for its answer: then it is read on,
+	// as a handler may wait for that call, and ends with [ErrSlow] past 64 times as many. Default 1,024.
 	MaximumPendingInvocations int
 	// Logger for handlers that fail and messages that fit none. Default slog.Default().
 	Logger *slog.Logger
@@ -119,6 +131,9 @@ func NewClient(d Dialer, opts *ClientOptions) *Client {
 	}
 	if c.opts.MaximumPendingInvocations == 0 {
 		c.opts.MaximumPendingInvocations = 1024
+	}
+	if c.opts.HandlerTimeout == 0 {
+		c.opts.HandlerTimeout = 15 * time.Second
 	}
 	if c.opts.Logger == nil {
 		c.opts.Logger = slog.Default()
@@ -158,18 +173,23 @@ func (c *Client) Start(ctx context.Context) error {
 		c.state = Disconnected
 		c.mu.Unlock()
 		stop()
-		close(done)
+		go finish(done, before)
 		return fmt.Errorf("start: %w", err)
 	}
 	v := c.converse(conn)
 	go func() {
-		defer close(done)
+		defer finish(done, before)
 		c.live(life, v)
-		if before != nil {
-			<-before // a hook of the connection before may have started this one
-		}
 	}()
 	return nil
+}
+
+// finish closes done when what was started before is over too: one of its hooks may have started this.
+func finish(done, before chan struct{}) {
+	if before != nil {
+		<-before
+	}
+	close(done)
 }
 
 // converse makes conn the current connection.
@@ -215,7 +235,7 @@ func (c *Client) live(life context.Context, v *conversation) {
 			return
 		}
 		if c.opts.OnReconnecting != nil {
-			c.opts.OnReconnecting(reason)
+			c.hook("OnReconnecting", func() { c.opts.OnReconnecting(reason) })
 		}
 		next, err := c.redial(life, reason)
 		if err != nil {
@@ -238,15 +258,25 @@ func (c *Client) reconnected(id string) (wait func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.opts.OnReconnected(id)
+		c.hook("OnReconnected", func() { c.opts.OnReconnected(id) })
 	}()
 	return func() { <-done }
 }
 
 func (c *Client) closed(err error) {
 	if c.opts.OnClosed != nil {
-		c.opts.OnClosed(err)
+		c.hook("OnClosed", func() { c.opts.OnClosed(err) })
 	}
+}
+
+// hook runs code of the user that must not take the client with it.
+func (c *Client) hook(name string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.opts.Logger.Error("panic in a hook", "hook", name, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
 }
 
 // reconnects reports whether a client may come back after a connection that ended with err: unless the server said no.
@@ -303,7 +333,8 @@ func orClosed(err error) error {
 
 // Close ends the connection for good: it says goodbye to the server, waits a few seconds at most, and returns when no goroutine
 // of the client is left. Calls that wait fail with [ErrClosed]. The client can be started again. Closing twice does nothing. It
-// must not be called by a handler or a hook, which it waits for.
+// fails if something still runs after [ClientOptions.HandlerTimeout]; the connection has ended all the same. A handler or a hook
+// should call it in a goroutine of its own, as it waits for them.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	stop, done := c.stop, c.done
@@ -312,8 +343,14 @@ func (c *Client) Close() error {
 		return nil
 	}
 	stop()
-	<-done
-	return nil
+	timer := time.NewTimer(c.opts.HandlerTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("close: a handler, a hook or the dialer still runs after %v", c.opts.HandlerTimeout)
+	}
 }
 
 // State returns where the client is at the moment.

@@ -1,11 +1,13 @@
 package hubbub
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 )
 
 var errEOF = io.EOF
@@ -109,6 +111,9 @@ func (hs *handlers) find(target string) (list []*handler, result *handler) {
 	return nil, nil
 }
 
+// expired is for writing what is dropped if there is no room for it.
+var expired, _ = context.WithDeadline(context.Background(), time.Unix(0, 0))
+
 // handle queues a call of the server, which must not block what comes behind it. A call that wants a result does not block the
 // calls behind it either.
 func (v *conversation) handle(in *Invocation) {
@@ -119,7 +124,8 @@ func (v *conversation) handle(in *Invocation) {
 	}
 	if in.ID != "" {
 		if v.asking >= v.client.opts.MaximumPendingInvocations {
-			v.client.opts.Logger.Error("too many calls of the server wait for results, one is not answered", "target", in.Target)
+			v.client.opts.Logger.Error("too many calls of the server wait for results", "target", in.Target)
+			_ = v.conn.Write(expired, &Completion{InvocationID: in.ID, Error: "The client has too many calls to answer."})
 			return
 		}
 		v.asking++
@@ -139,7 +145,7 @@ func (v *conversation) handle(in *Invocation) {
 		v.asked.Add(1)
 		go v.work()
 	}
-	for len(v.queue) >= v.client.opts.MaximumPendingInvocations && v.waiting == 0 && !v.ended && !v.closing {
+	for !v.mayGrow(len(v.queue)) {
 		v.more.Wait()
 	}
 }

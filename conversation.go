@@ -3,6 +3,7 @@ package hubbub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"sync"
@@ -27,6 +28,7 @@ type conversation struct {
 	worker  bool // somebody empties the queue
 	asking  int  // calls of the server that want a result and are being answered
 	closing bool // reading must not wait any more
+	slow    bool // the connection is cut because handlers are
 	ended   bool
 	err     error
 	asked   sync.WaitGroup // handlers that run
@@ -47,6 +49,24 @@ type outgoing struct {
 	items  []Value          // of a stream
 	over   *Completion
 	fail   error
+}
+
+// patience is by how much the queues of a conversation may outgrow their bound while a call waits for its answer.
+const patience = 64
+
+// mayGrow reports whether a queue of n may have one more, if not the reading must wait. It needs v.mu.
+func (v *conversation) mayGrow(n int) bool {
+	most := v.client.opts.MaximumPendingInvocations
+	switch {
+	case n < most || v.ended || v.closing || v.slow:
+		return true
+	case v.waiting == 0:
+		return false
+	case n >= patience*most:
+		v.conn.Cut(fmt.Errorf("%d messages of the server wait for handlers or readers of streams: %w", n, ErrSlow))
+		v.slow = true
+	}
+	return true
 }
 
 // run reads until the connection ends, and returns why.
@@ -81,7 +101,9 @@ func (v *conversation) close() {
 func (v *conversation) end(reason error) {
 	v.mu.Lock()
 	v.ended = true
-	v.err = orClosed(reason)
+	if v.err = ErrClosed; !v.closing {
+		v.err = fmt.Errorf("%w: %w", ErrConnectionLost, orClosed(reason))
+	}
 	calls := v.calls
 	v.calls = nil
 	if v.closing {
@@ -97,6 +119,9 @@ func (v *conversation) end(reason error) {
 	v.mu.Unlock()
 	v.cancel()
 	v.asked.Wait()
+	if w, ok := v.conn.(interface{ Wait() }); ok {
+		w.Wait()
+	}
 }
 
 // open registers a call and returns it with the ids for its upload streams, which come before its own as in the .NET client.
@@ -104,7 +129,7 @@ func (v *conversation) open(stream bool, uploads int) (*outgoing, []string, erro
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.ended {
-		return nil, nil, v.err
+		return nil, nil, ErrNotConnected
 	}
 	ids := v.nextIDs(uploads)
 	o := &outgoing{id: v.nextIDs(1)[0], stream: stream}
@@ -171,7 +196,7 @@ func (v *conversation) item(m *StreamItem) {
 			close(o.answer)
 			return
 		}
-		if len(o.items) < v.client.opts.MaximumPendingInvocations || v.waiting > 0 || v.closing {
+		if v.mayGrow(len(o.items)) {
 			o.items = append(o.items, m.Item)
 			v.more.Broadcast()
 			return
