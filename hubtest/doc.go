@@ -16,8 +16,8 @@
 //
 //   - [Context] gives a hub method a caller, and no connection at all. The method is an ordinary function then.
 //   - [Connect] joins a hub. [Expect] waits for what the hub sends and [ExpectNothing] knows that it sends nothing.
-//   - [NewServer] serves any handler, to test a [signalr.Client] over all transports with [Link.HTTPClient], or a whole
-//     application with [Server.Connect].
+//   - [NewServer] serves any handler, to test a client over all transports with [Link.HTTPClient], be it one of signalr or of
+//     classic, or a whole application with [Server.Connect].
 //
 // # Time
 //

@@ -39,7 +39,7 @@ func newLink(s *Server) *Link {
 }
 
 // HTTPClient returns a client whose requests go through the link, whatever their host, with a cookie jar of its own. It is for
-// [signalr.ClientOptions] or for plain requests. It is the same one each time.
+// [signalr.ClientOptions], for those of package classic, or for plain requests. It is the same one each time.
 func (l *Link) HTTPClient() *http.Client { return l.http }
 
 // Drop cuts every connection that the link has at the moment: both sides see a reset at once, and what was under way is lost.
