@@ -103,10 +103,11 @@ type traffic struct {
 	stop    chan struct{}
 	workers sync.WaitGroup
 	wrong   atomic.Bool
+	tag     string // of the broadcasts, which other clients of a server hear too
 
-	counts                                 [6]atomic.Int64
-	echoes, broadcasts                     series
-	invocations, downloads, uploads, calls *atomic.Int64
+	counts                          [6]atomic.Int64
+	echoes, broadcasts              series
+	invocations, downloads, uploads *atomic.Int64
 }
 
 // series is a flow of numbered messages of which not too many are on their way.
@@ -128,8 +129,11 @@ func (x *traffic) register(c *signalr.Client) {
 	}
 	c.On("Message", hubbub.Action1(func(_ context.Context, text string) error {
 		s, prefix := &x.echoes, "echo "
-		if strings.HasPrefix(text, "all ") {
-			s, prefix = &x.broadcasts, "all "
+		if !strings.HasPrefix(text, prefix) {
+			s, prefix = &x.broadcasts, x.tag
+		}
+		if !strings.HasPrefix(text, prefix) {
+			return nil
 		}
 		number, _, _ := strings.Cut(strings.TrimPrefix(text, prefix), " ")
 		if want := strconv.Itoa(s.next); number != want {
@@ -150,7 +154,7 @@ func (x *traffic) run(padding string) {
 	x.series(&x.echoes, func(i int) error {
 		return x.client.Send(ctx, "InvokeWithString", fmt.Sprintf("echo %d %s", i, padding))
 	})
-	x.series(&x.broadcasts, func(i int) error { return x.other.Send(ctx, "SendToAll", fmt.Sprintf("all %d %s", i, padding)) })
+	x.series(&x.broadcasts, func(i int) error { return x.other.Send(ctx, "SendToAll", fmt.Sprintf("%s%d %s", x.tag, i, padding)) })
 	for g := range 4 {
 		x.work(func(i int) error {
 			want := fmt.Sprint(g, " ", i, padding)
@@ -164,6 +168,10 @@ func (x *traffic) run(padding string) {
 		x.downloads.Add(1)
 		return differs(got, "abc", err)
 	})
+	x.longUpload(ctx)
+	if os.Getenv("CONFORMANCE_URL") != "" { // ASP.NET Core loses count when items of a stream that is over are said again
+		return
+	}
 	x.work(func(i int) error {
 		var parts []string
 		for k := range 50 {
@@ -172,6 +180,32 @@ func (x *traffic) run(padding string) {
 		got, err := hubbub.Invoke[string](ctx, x.client, "StreamingConcat", sequenceOf(parts...))
 		x.uploads.Add(1)
 		return differs(got, strings.Join(parts, ""), err)
+	})
+}
+
+// longUpload is one stream that lasts until the end.
+func (x *traffic) longUpload(ctx context.Context) {
+	x.workers.Go(func() {
+		var want strings.Builder
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		got, err := hubbub.Invoke[string](ctx, x.client, "StreamingConcat", hubbub.Seq[string](func(yield func(string, error) bool) {
+			for i := 0; ; i++ {
+				select {
+				case <-x.stop:
+					return
+				case <-tick.C:
+				}
+				text := fmt.Sprint(i, " ")
+				want.WriteString(text)
+				if !yield(text, nil) {
+					return
+				}
+			}
+		}))
+		if err := differs(got, want.String(), err); err != nil {
+			x.fail("long upload: %v", err)
+		}
 	})
 }
 
@@ -237,6 +271,9 @@ func TestClientStatefulCuts(t *testing.T) {
 			t.Parallel()
 			n := cuts
 			if test.buffer > 0 {
+				if os.Getenv("CONFORMANCE_URL") != "" {
+					return // the buffer of that server is what it is
+				}
 				n = max(cuts/4, 1)
 			}
 			opts := &hubbub.Options{StatefulReconnectBufferSize: test.buffer}
@@ -251,7 +288,7 @@ func statefulCuts(t *testing.T, direct string, opts signalr.ClientOptions, cuts 
 	t.Logf("SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	p, behind := through(t, direct)
-	x := &traffic{t: t}
+	x := &traffic{t: t, tag: fmt.Sprint(seed, t.Name(), " ")}
 	opts.Transports, opts.StatefulReconnect = signalr.WebSockets, true
 	opts.OnClosed = func(err error) {
 		if err != nil {

@@ -40,6 +40,8 @@ type clientConn struct {
 	wakeup chan struct{}
 	rest   []byte // read and not yet parsed
 	watch  *time.Timer
+	silent atomic.Bool // the socket was cut as the server was silent
+	lostAt time.Time   // when a socket was lost after which nothing has been read yet; the reader's
 
 	lastSent atomic.Int64 // nanoseconds since born
 	born     time.Time
@@ -47,9 +49,12 @@ type clientConn struct {
 	closed   sync.Once
 	flushed  chan struct{} // closed when the writer has written everything
 	alive    sync.WaitGroup
+	fresh    sync.WaitGroup // what refreshes the credential, which may wait for code of the user
 }
 
-var errServerSilent = errors.New("server timeout elapsed without receiving a message from the server")
+// ErrServerTimeout says that the server was silent for longer than [ClientOptions.ServerTimeout], or has not answered a request
+// within [ClientOptions.RequestTimeout].
+var ErrServerTimeout = errors.New("server timeout elapsed without receiving a message from the server")
 
 func newClientConn(d *dialer, n *negotiation, t Transport) *clientConn {
 	c := &clientConn{d: d, n: n, transport: t, wakeup: make(chan struct{}, 1), flushed: make(chan struct{}), born: time.Now()}
@@ -147,13 +152,23 @@ func parseHandshakeAnswer(record []byte) error {
 // live starts what keeps the connection going.
 func (c *clientConn) live() {
 	if c.transport != LongPolling {
-		c.watch = time.AfterFunc(c.d.opts.ServerTimeout, func() { c.Cut(errServerSilent) })
+		c.watch = time.AfterFunc(c.d.opts.ServerTimeout, c.silence)
 		c.control(hubbub.Ping{})
 	}
 	c.alive.Add(2)
 	go c.writeAll()
 	go c.tend()
 	c.scheduleRefresh(c.n.lifetime)
+}
+
+// silence ends a socket that has brought nothing for too long. A stateful connection may go on over another.
+func (c *clientConn) silence() {
+	if c.replay == nil || c.closing.Load() {
+		c.Cut(ErrServerTimeout)
+		return
+	}
+	c.silent.Store(true)
+	(*c.tr.Load()).cut()
 }
 
 // because returns why the connection was cut, if it was, and err otherwise.
@@ -196,17 +211,29 @@ func (c *clientConn) ended(err error) error {
 	return err
 }
 
+// Wait waits for what may still run of the user's code when the connection is over.
+func (c *clientConn) Wait() {
+	c.fresh.Wait()
+	c.d.rest()
+}
+
 // receive waits for bytes, over a stateful reconnect if it must.
 func (c *clientConn) receive() ([]byte, error) {
-	if c.watch != nil {
-		c.watch.Reset(c.d.opts.ServerTimeout)
-		defer c.watch.Stop()
-	}
 	for {
+		if c.watch != nil {
+			c.watch.Reset(c.d.opts.ServerTimeout)
+		}
 		tr := c.tr.Load()
 		p, err := (*tr).read(c.ctx)
+		if c.watch != nil {
+			c.watch.Stop()
+		}
 		if err == nil {
+			c.lostAt = time.Time{}
 			return p, nil
+		}
+		if c.silent.Swap(false) {
+			err = ErrServerTimeout
 		}
 		if c.replay == nil || c.closing.Load() || c.ctx.Err() != nil {
 			return nil, err
@@ -278,14 +305,24 @@ func (c *clientConn) take(m hubbub.Message, n int) (hubbub.Message, error) {
 
 // Write implements hubbub.ClientConn.
 func (c *clientConn) Write(ctx context.Context, m hubbub.Message) error {
-	b, err := c.d.proto.Append(nil, m)
+	b, err := c.encode(m)
 	if err != nil {
 		return err
 	}
 	if err = c.out.PushWait(ctx, b, m.Type(), 24*time.Hour); errors.Is(err, hubbub.ErrClosed) {
-		return c.because(err)
+		return fmt.Errorf("%w: %w", hubbub.ErrNotConnected, c.because(err))
 	}
 	return err
+}
+
+// encode returns a message as bytes. A value whose own encoder panics is one that cannot be encoded.
+func (c *clientConn) encode(m hubbub.Message) (b []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in the encoder of a value: %v", p)
+		}
+	}()
+	return c.d.proto.Append(nil, m)
 }
 
 // control sends a message of this dialect before others.
@@ -377,13 +414,13 @@ func (c *clientConn) Close() error {
 		} else {
 			c.out.Finish(goodbye, hubbub.TypeClose)
 		}
-		timer := time.NewTimer(c.d.opts.CloseTimeout)
-		defer timer.Stop()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), c.d.opts.CloseTimeout)
+		defer cancel()
 		select {
 		case <-c.flushed:
-		case <-timer.C:
+			(*c.tr.Load()).close(ctx)
+		case <-ctx.Done(): // there is no time for more
 		}
-		c.leave()
 		c.Cut(hubbub.ErrClosed)
 	})
 	return nil

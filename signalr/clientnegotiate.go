@@ -214,7 +214,11 @@ func (d *dialer) do(ctx context.Context, n *negotiation, method string, u *url.U
 		return nil, err
 	}
 	req.Header = d.header(n)
-	return d.http.Do(req)
+	res, err := d.send(req)
+	if errors.Is(err, io.EOF) { // a connection that broke is no proper end of anything
+		err = fmt.Errorf("%s: the server closed the connection without an answer: %w", method, io.ErrUnexpectedEOF)
+	}
+	return res, err
 }
 
 // retry sends one request of a transport, and once more with a new token if the server answers 401.

@@ -36,6 +36,9 @@ type ClientOptions struct {
 	KeepAliveInterval time.Duration
 	// ServerTimeout is how long the server may be silent. Default 30 s. Long Polling has none.
 	ServerTimeout time.Duration
+	// RequestTimeout is how long the server may take to answer a request: negotiate, a POST, the upgrade of a WebSocket, and a
+	// poll, which servers answer within 90 s. Default 120 s.
+	RequestTimeout time.Duration
 	// HandshakeTimeout is how long the server may take for the handshake. Default 15 s.
 	HandshakeTimeout time.Duration
 	// CloseTimeout is how long saying goodbye may take. Default 5 s.
@@ -78,6 +81,7 @@ func (o *ClientOptions) withDefaults() ClientOptions {
 	}
 	set(&d.KeepAliveInterval, 15*time.Second)
 	set(&d.ServerTimeout, 30*time.Second)
+	set(&d.RequestTimeout, 120*time.Second)
 	set(&d.HandshakeTimeout, 15*time.Second)
 	set(&d.CloseTimeout, 5*time.Second)
 	set(&d.StatefulReconnectTimeout, 15*time.Second)

@@ -11,9 +11,18 @@ import (
 // would have given the connection up; .NET tries once. The error is why the connection is lost.
 func (c *clientConn) resume(tr *clientTransport, lost error) error {
 	(*tr).cut()
-	ctx, cancel := context.WithTimeout(c.ctx, c.d.opts.StatefulReconnectTimeout)
+	again := !c.lostAt.IsZero() // the socket before has brought nothing
+	if !again {
+		c.lostAt = time.Now()
+	}
+	ctx, cancel := context.WithDeadline(c.ctx, c.lostAt.Add(c.d.opts.StatefulReconnectTimeout))
 	defer cancel()
+	failed := errors.New("nothing came over the sockets since")
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if again && !pause(ctx, wait) {
+			return fmt.Errorf("%w; not resumed within %v: %w", lost, c.d.opts.StatefulReconnectTimeout, failed)
+		}
+		again = true
 		next, err := c.traced(c.dialAgain(ctx))
 		if err == nil {
 			c.replay.restart(&next, func(id int64) []byte {
@@ -32,13 +41,19 @@ func (c *clientConn) resume(tr *clientTransport, lost error) error {
 		if errors.As(err, &refused) && refused.Status < 500 { // what stands before the server says 502 while it is not there
 			return fmt.Errorf("%w; not resumed: %w", lost, err)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("%w; not resumed: %w", lost, err)
-		}
+		failed = err
+	}
+}
+
+// pause waits, and reports false if ctx ends first.
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

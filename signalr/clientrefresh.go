@@ -51,7 +51,7 @@ func (c *clientConn) refresh(ctx context.Context) (time.Duration, error) {
 	}
 	req.Header = c.d.header(fresh)
 	req.Header.Set(tokenHeader, c.n.token)
-	res, err := c.d.http.Do(req)
+	res, err := c.d.send(req)
 	if err != nil {
 		return 0, fmt.Errorf("refresh authentication: %w", err)
 	}
@@ -98,7 +98,7 @@ func (c *clientConn) scheduleRefresh(lifetime time.Duration) {
 	if lifetime <= 0 || c.d.opts.DisableAuthenticationRefresh || c.d.opts.SkipNegotiation {
 		return
 	}
-	c.alive.Go(func() { c.keepFresh(lifetime) })
+	c.fresh.Go(func() { c.keepFresh(lifetime) })
 }
 
 func (c *clientConn) keepFresh(lifetime time.Duration) {

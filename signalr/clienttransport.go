@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/internal/sse"
 )
 
@@ -70,6 +71,8 @@ func (c *clientConn) dialWebSocket(ctx context.Context) (clientTransport, error)
 	if err := c.d.authorize(ctx, c.n); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.d.opts.RequestTimeout)
+	defer cancel()
 	opts := &websocket.DialOptions{HTTPClient: c.d.http, HTTPHeader: c.d.header(c.n), CompressionMode: websocket.CompressionDisabled}
 	conn, res, err := websocket.Dial(ctx, c.n.transportURL().String(), opts)
 	if err != nil && res != nil && res.StatusCode == http.StatusUnauthorized && c.d.opts.Token != nil && !c.n.redirected {
@@ -114,8 +117,12 @@ func (s *clientSocket) write(ctx context.Context, b []byte) error {
 	return s.conn.Write(ctx, s.typ, b)
 }
 
-func (s *clientSocket) close(context.Context) { _ = s.conn.Close(websocket.StatusNormalClosure, "") }
-func (s *clientSocket) cut()                  { _ = s.conn.CloseNow() }
+func (s *clientSocket) close(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() { s.c.cancel(hubbub.ErrClosed) })() // ends the reading, and with it the socket
+	_ = s.conn.Close(websocket.StatusNormalClosure, "")
+}
+
+func (s *clientSocket) cut() { _ = s.conn.CloseNow() }
 
 // post sends what a client of an event stream or Long Polling says.
 func (c *clientConn) post(ctx context.Context, b []byte) error {
@@ -144,6 +151,8 @@ type clientEvents struct {
 func (c *clientConn) openEvents(ctx context.Context) (clientTransport, error) {
 	// The stream outlives the attempt to connect.
 	life, cancel := context.WithCancel(c.ctx)
+	ctx, expire := context.WithTimeout(ctx, c.d.opts.RequestTimeout)
+	defer expire()
 	unlink := context.AfterFunc(ctx, cancel)
 	defer unlink()
 	res, err := c.d.retry(ctx, c.n, func() (*http.Response, error) {
@@ -206,6 +215,7 @@ func (c *clientConn) firstPoll(ctx context.Context) (clientTransport, error) {
 }
 
 func (c *clientConn) poll(ctx context.Context) (*http.Response, error) {
+	ctx = context.WithValue(ctx, once{}, true)
 	return c.d.retry(ctx, c.n, func() (*http.Response, error) {
 		return c.d.do(ctx, c.n, http.MethodGet, c.n.transportURL(), nil)
 	})
