@@ -61,6 +61,13 @@ func (f *faulty) Refuse(on bool) {
 	f.refuse = on
 }
 
+// Move leads new connections to another server.
+func (f *faulty) Move(url string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.target = strings.TrimPrefix(url, "http://")
+}
+
 // Stall holds back all bytes, until it is called with false.
 func (f *faulty) Stall(on bool) {
 	f.mu.Lock()
@@ -84,7 +91,10 @@ func (f *faulty) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", f.target)
+		f.mu.Lock()
+		target := f.target
+		f.mu.Unlock()
+		server, err := net.Dial("tcp", target)
 		if err != nil {
 			_ = client.Close()
 			continue
