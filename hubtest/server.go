@@ -45,9 +45,10 @@ func NewServer(t testing.TB, h http.Handler) *Server {
 		defer close(s.served)
 		_ = s.http.Serve(s.listener) // ends with the listener
 	}()
+	running.begin(t)
 	t.Cleanup(func() {
 		s.Close()
-		if settle() {
+		if running.end(t) && settle() {
 			time.Sleep(aftermath)
 		}
 	})
@@ -57,6 +58,31 @@ func NewServer(t testing.TB, h http.Handler) *Server {
 // aftermath passes at the end of a bubble, whose time stands still afterwards: hubs wait up to 15 s for clients that are away
 // and may come back, and a goroutine that still waits then fails the test.
 const aftermath = time.Minute
+
+// tests counts the servers of each test that runs, to know the last one.
+type tests struct {
+	mu      sync.Mutex
+	servers map[testing.TB]int
+}
+
+var running = tests{servers: make(map[testing.TB]int)}
+
+func (r *tests) begin(t testing.TB) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.servers[t]++
+}
+
+// end reports whether it was the last server of the test.
+func (r *tests) end(t testing.TB) (last bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.servers[t]--
+	if last = r.servers[t] == 0; last {
+		delete(r.servers, t)
+	}
+	return last
+}
 
 // Link returns a new way to the server, for one client: without faults, and independent of the others.
 func (s *Server) Link() *Link {

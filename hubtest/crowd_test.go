@@ -1,0 +1,41 @@
+package hubtest_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/hubtest"
+)
+
+// TestCrowd: many connections of one test, for ten minutes, and an end that takes no longer than one of a single connection.
+func TestCrowd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		chat := newHub(hubbub.Options{})
+		crowd := make([]*hubtest.Conn, 50)
+		for i := range crowd {
+			crowd[i] = hubtest.Connect(t, chat, fmt.Sprint(i))
+		}
+		time.Sleep(10 * time.Minute)
+		if n := chat.Stats().Connections; n != len(crowd) {
+			t.Errorf("%d connections after ten minutes, want %d", n, len(crowd))
+		}
+		_ = crowd[0].Send(t.Context(), "SendMessage", "0", "hi")
+		for _, c := range crowd {
+			hubtest.Expect(t, c, "ReceiveMessage", "0", "hi")
+			hubtest.ExpectNothing(t, c)
+		}
+	})
+}
+
+// BenchmarkConnect joins and leaves a hub.
+func BenchmarkConnect(b *testing.B) {
+	chat := newHub(hubbub.Options{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := hubtest.Connect(b, chat, "ann").Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
