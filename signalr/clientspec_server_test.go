@@ -371,8 +371,10 @@ func (p *fakePeer) poll(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case u.cut:
 			p.out <- u // HTTP may ask once more
+			p.leave(nil)
 			panic(http.ErrAbortHandler)
 		case u.status != 0:
+			p.leave(nil)
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			_, _ = w.Write(u.chunk)
