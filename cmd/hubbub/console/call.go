@@ -52,7 +52,8 @@ func (c *Console) invokeCommand() *cobra.Command {
 	var force bool
 	cmd := c.command("invoke URL TARGET [ARG…]", "Call a method and print its result",
 		"Call a method of the hub, wait for its answer and print the result as JSON.\n\n"+aboutArguments,
-		"  hubbub invoke http://localhost:8080/chat Count room-1\n  hubbub invoke https://example.com/hub Echo 42 --string --protocol messagepack",
+		"  hubbub invoke http://localhost:8080/chat Count room-1\n  hubbub invoke https://example.com/hub Echo 42 --string --protocol messagepack\n"+
+			"  hubbub invoke https://example.com/signalr ChatHub.Count room-1   # a classic server",
 		cobra.MinimumNArgs(2), func(s *session, args []string) error {
 			client, err := s.dial(wiring{targets: args[1:2]})
 			if err != nil {

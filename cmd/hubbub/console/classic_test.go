@@ -257,3 +257,24 @@ func TestClassicRedirect(t *testing.T) {
 		t.Errorf("invoke: exit code %d, output %q\n%s", code, r.out.String(), r.errors.String())
 	}
 }
+
+// TestClassicNearby tells of a server that is where clients for .NET would have looked.
+func TestClassicNearby(t *testing.T) {
+	t.Parallel()
+	url, _ := serveClassic(t, nil)
+	base := strings.TrimSuffix(url, "/signalr")
+	for _, args := range [][]string{
+		{"invoke", base, "Chat.Echo", "1"}, {"invoke", base + "/", "Chat.Echo", "1", "--dialect", "classic"}, {"negotiate", base},
+		{"negotiate", base, "--hub", "Chat"}, {"ping", base, "--hub", "Chat"}, {"ping", base}, {"listen", base},
+	} {
+		r := &run{}
+		want := "there is no SignalR hub at " + args[1] + ", but a classic server at " + url + "\n"
+		if code := r.do(args...); code != 10 || r.errors.String() != "hubbub: "+want || r.out.String() != "" {
+			t.Errorf("%v: exit code %d, it says %q, want %q", args, code, r.errors.String(), want)
+		}
+	}
+	r := &run{}
+	if code := r.do("invoke", base, "Echo", "1", "--dialect", "core"); code != 10 || !strings.Contains(r.errors.String(), "check the path") {
+		t.Errorf("core: exit code %d, it says %q", code, r.errors.String())
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hubbub-go/hubbub/classic"
@@ -38,12 +39,12 @@ func (s *session) probe() error {
 	if s.flags.dialect != dialectClassic {
 		_, _, err := s.negotiate(s.http, s.flags.stateful)
 		if err == nil || s.flags.dialect == dialectCore || !errors.Is(err, signalr.ErrClassicServer) {
-			return err
+			return s.nearby(err)
 		}
 		s.flags.dialect = dialectClassic
 	}
 	_, _, err := s.negotiateClassic()
-	return err
+	return s.nearby(err)
 }
 
 // printNegotiated negotiates and prints the answer.
@@ -56,13 +57,13 @@ func (s *session) printNegotiated() error {
 			return nil
 		}
 		if s.flags.dialect == dialectCore || !errors.Is(err, signalr.ErrClassicServer) {
-			return err
+			return s.nearby(err)
 		}
 		began = time.Now()
 	}
 	o, hops, err := s.negotiateClassic()
 	if err != nil {
-		return err
+		return s.nearby(err)
 	}
 	took := time.Since(began)
 	s.print.say(struct {
@@ -185,4 +186,21 @@ func connectionData(hubs []string) string {
 		list[i] = hub{h}
 	}
 	return string(compact(list))
+}
+
+// nearby is err, unless that is status 404 and a classic server is where most have theirs, and clients for .NET look by themselves.
+func (s *session) nearby(err error) error {
+	core, isCore := errors.AsType[*signalr.HTTPError](err)
+	old, isOld := errors.AsType[*classic.HTTPError](err)
+	if s.flags.dialect == dialectCore || !(isCore && core.Status == http.StatusNotFound || isOld && old.Status == http.StatusNotFound) {
+		return err
+	}
+	ctx, cancel := s.limited()
+	defer cancel()
+	u := *s.url
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/")+"/signalr", ""
+	if _, failed := s.askClassic(ctx, &u, ""); failed != nil {
+		return err
+	}
+	return &Failure{CodeAddress, fmt.Errorf("there is no SignalR hub at %s, but a classic server at %s", s.url, &u)}
 }

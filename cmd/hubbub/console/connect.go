@@ -26,7 +26,8 @@ func (c *Console) connectCommand() *cobra.Command {
 		"Connect and talk to a hub. What the server calls is printed as it comes; these are the commands at the prompt:\n\n"+connectHelp+
 			"\n\nArrow keys bring back what was typed before, in earlier sessions too, except lines that begin with a blank (--no-history keeps none);\n"+
 			"Tab completes commands and methods that were called before. When the input is no terminal, its lines are the commands.",
-		"  hubbub connect http://localhost:8080/chat\n  echo 'invoke Count room-1' | hubbub connect https://example.com/hub --token-cmd 'cat token.txt'",
+		"  hubbub connect http://localhost:8080/chat\n  echo 'invoke Count room-1' | hubbub connect https://example.com/hub --token-cmd 'cat token.txt'\n"+
+			"  hubbub connect https://example.com/signalr --hub ChatHub   # a classic server",
 		cobra.ExactArgs(1), func(s *session, _ []string) error { return s.connect(reconnect, forget) })
 	cmd.Flags().BoolVar(&reconnect, "reconnect", true, "come back when the connection is lost")
 	cmd.Flags().BoolVar(&forget, "no-history", false, "neither read nor keep what is typed")

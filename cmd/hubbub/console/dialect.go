@@ -47,7 +47,7 @@ func (s *session) dial(w wiring) (client, error) {
 			return c, nil
 		}
 		if s.flags.dialect == dialectCore || !errors.Is(err, signalr.ErrClassicServer) {
-			return nil, err
+			return nil, s.nearby(err)
 		}
 		if s.opts.Protocol != "json" {
 			return nil, &Failure{CodeClassic, fmt.Errorf("%s is an ASP.NET SignalR server, which speaks JSON only: leave --protocol out", s.url)}
@@ -59,7 +59,7 @@ func (s *session) dial(w wiring) (client, error) {
 	}
 	s.over = func() string { return c.Transport().String() }
 	if err := s.start(c); err != nil {
-		return nil, err
+		return nil, s.nearby(err)
 	}
 	return c, nil
 }

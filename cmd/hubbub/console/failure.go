@@ -35,8 +35,8 @@ const (
 // exitHelp closes the help of every command.
 const exitHelp = `
 
-Exit codes: 0 done, 1 something else, 2 wrong command line, 10 no SignalR hub there, 11 an older ASP.NET SignalR server, 12 refused
-(no or bad access token), 13 unreachable, 14 the server says no, 15 no answer in time, 16 connection lost, 17 doctor or conformance
+Exit codes: 0 done, 1 something else, 2 wrong command line, 10 no SignalR hub there, 11 a classic ASP.NET SignalR server, without a
+hub that was named or something else that is needed, 12 refused (no or bad access token), 13 unreachable, 14 the server says no, 15 no answer in time, 16 connection lost, 17 doctor or conformance
 found something, 18 certificate not trusted, 20 stopped by a signal.`
 
 // Failure is an error with its exit code and a sentence for people.

@@ -39,7 +39,8 @@ func (c *Console) listenCommand() *cobra.Command {
 	cmd := c.command("listen URL [TARGET…]", "Print every call of the server",
 		`Connect and print every call of the server as it comes, with its arguments as JSON; with targets, only theirs (their case does not
 matter). --send calls a method once connected, for servers that want a subscription first. Ctrl-C ends it.`,
-		"  hubbub listen http://localhost:8080/chat\n  hubbub listen https://example.com/hub OnEvent --send 'Subscribe {\"e\":\"orders\"}' --json | jq .arguments",
+		"  hubbub listen http://localhost:8080/chat\n  hubbub listen https://example.com/hub OnEvent --send 'Subscribe {\"e\":\"orders\"}' --json | jq .arguments\n"+
+			"  hubbub listen https://example.com/signalr ChatHub.Said --send 'ChatHub.Join room-1'   # a classic server",
 		cobra.MinimumNArgs(1), func(s *session, args []string) error {
 			return s.listen(args[1:], say, u)
 		})
