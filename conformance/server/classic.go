@@ -43,8 +43,10 @@ func newClassicApp(mux *http.ServeMux, auth func(http.Handler) http.Handler) *cl
 		classic.MapHubs(mux, path, &o, hubs...)
 	}
 	endpoint("/classic", func(*classic.Options) {})
-	endpoint("/classic-short", func(o *classic.Options) { o.DisconnectTimeout, o.KeepAlive = 6*time.Second, 2*time.Second })
-	endpoint("/classic-mute", func(o *classic.Options) { o.DisconnectTimeout, o.KeepAlive = 6*time.Second, -1 })
+	endpoint("/classic-short", func(o *classic.Options) {
+		o.EnableJSONP = true
+		o.DisconnectTimeout, o.KeepAlive = 6*time.Second, 2*time.Second
+	})
 	endpoint("/classic-jsonp", func(o *classic.Options) { o.EnableJSONP = true })
 	endpoint("/classic-noproxies", func(o *classic.Options) { o.DisableJavaScriptProxies = true })
 	endpoint("/classic-nowebsockets", func(o *classic.Options) { o.Transports = classic.AllTransports &^ classic.WebSockets })
@@ -52,9 +54,9 @@ func newClassicApp(mux *http.ServeMux, auth func(http.Handler) http.Handler) *cl
 		o.Transports, o.LongPollDelay = classic.LongPolling, 20*time.Millisecond
 	})
 	classic.MapHubs(mux, "/classic-both", &classic.Options{
-		Auth: auth, Keys: c.keys, Otherwise: signalr.Handler(c.ref.hub, &signalr.Options{Auth: auth, Keys: c.keys}),
+		Auth: auth, Keys: c.keys, EnableJSONP: true, Otherwise: signalr.Handler(c.ref.hub, &signalr.Options{Auth: auth, Keys: c.keys}),
 	}, c.ref.hub)
-	classic.MapConnection(mux, "/classic-raw", &classic.Options{Auth: auth, Keys: c.keys}, c.raw)
+	classic.MapConnection(mux, "/classic-raw", &classic.Options{Auth: auth, Keys: c.keys, EnableJSONP: true}, c.raw)
 	c.mountControls(mux)
 	return c
 }

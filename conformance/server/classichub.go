@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hubbub-go/hubbub"
 )
@@ -43,7 +44,14 @@ func (r *refHub) calls() {
 	h.Handle("Repeat", hubbub.Func2(func(_ context.Context, s string, n int) (string, error) { return strings.Repeat(s, n), nil }))
 	h.Handle("Caller", hubbub.Func0(func(ctx context.Context) (map[string]any, error) { return describeCaller(ctx), nil }))
 	h.Handle("Closed", hubbub.Func0(func(context.Context) (string, error) { return "open", nil }), hubbub.RequireUser())
-	h.Handle("Hang", hubbub.Action0(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
+	h.Handle("Hang", hubbub.Action1(func(ctx context.Context, milliseconds int) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(milliseconds) * time.Millisecond):
+			return nil
+		}
+	}))
 	h.Handle("Abort", hubbub.Action0(func(ctx context.Context) error { hubbub.CallerFrom(ctx).Abort(); return nil }))
 }
 

@@ -2,7 +2,7 @@
 
 import { describe } from "node:test";
 
-import { core } from "../classic-core/index.js";
+import { core, network } from "../classic-core/index.js";
 import { check } from "../support/classic.js";
 
 for (const transport of ["webSockets", "serverSentEvents", "longPolling", "auto"]) {
@@ -14,3 +14,10 @@ for (const transport of ["webSockets", "serverSentEvents", "longPolling", "auto"
     }
   });
 }
+
+// The requests and the event streams of jsdom do not tell of a connection that is lost: those are for the browser.
+describe("jsdom webSockets", { concurrency: true }, () => {
+  for (const [name, run] of Object.entries(network)) {
+    check(`network: ${name}`, { transport: "webSockets" }, run);
+  }
+});

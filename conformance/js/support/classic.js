@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import * as signalR from "@microsoft/signalr";
 import EventSource from "eventsource";
-import { JSDOM } from "jsdom";
+import { JSDOM, VirtualConsole } from "jsdom";
 
 import { ClassicEnv } from "../classic-core/env.js";
 import { Proxy } from "./proxy.js";
@@ -18,7 +18,8 @@ const scripts = ["jquery/dist/jquery.js", "signalr/jquery.signalR.js"].map((name
 
 /** An empty window whose address is of that origin; settled() waits for what it fetches. */
 export function openWindow(origin) {
-  const dom = new JSDOM("<body></body>", { url: `${origin}/`, runScripts: "outside-only", pretendToBeVisual: true });
+  const dom = new JSDOM("<body></body>", { url: `${origin}/`, runScripts: "outside-only", pretendToBeVisual: true,
+    virtualConsole: new VirtualConsole() }); // which nobody reads: every request that is cut would be told
   const { window } = dom;
   window.EventSource = EventSource;
   const fetching = new Set();
