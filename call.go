@@ -17,6 +17,7 @@ type call struct {
 	size    int
 	plain   bool // takes one of the permits
 	event   func(context.Context)
+	answer  Completion // in the same allocation
 
 	connecting bool // it is OnConnected
 	skipped    bool // was cancelled while it waited for a permit; guarded by link.mu until it starts

@@ -55,7 +55,7 @@ func (l *Link) invocation(in *Invocation, size int) error {
 		l.hub.crew.start(c)
 		return nil
 	}
-	l.pending = append(l.pending, c)
+	l.wait(c)
 	l.bytes += size
 	l.pump()
 	for len(l.pending) > 0 && (len(l.pending) >= l.hub.opts.MaximumPendingInvocations || l.bytes >= l.hub.opts.MaximumPendingBytes) {
@@ -133,6 +133,22 @@ func (l *Link) may(c *call) bool {
 	return l.ready && (!c.plain || l.running < l.hub.opts.MaximumParallelInvocationsPerClient)
 }
 
+// maximumWaiting is for how many calls a connection keeps room when none waits.
+const maximumWaiting = 64
+
+// wait puts a call behind those that wait for their turn. It needs l.mu.
+func (l *Link) wait(c *call) {
+	full := len(l.pending) == cap(l.pending)
+	l.pending = append(l.pending, c)
+	if !full {
+		return
+	}
+	// A new array, which pending is the whole of. The old one still holds calls and must go.
+	if l.waiting = l.pending[:0]; cap(l.pending) > maximumWaiting {
+		l.waiting = nil
+	}
+}
+
 // begin takes what a call holds while it runs. It needs l.mu.
 func (l *Link) begin(c *call) {
 	if c.plain {
@@ -150,7 +166,7 @@ func (l *Link) next() *call {
 	l.pending = l.pending[1:]
 	l.bytes -= c.size
 	if len(l.pending) == 0 {
-		l.pending = nil
+		l.pending = l.waiting
 	}
 	l.begin(c)
 	c.skipped = c.plain && c.canceled()
@@ -213,7 +229,8 @@ func (l *Link) run(c *call) (queued bool) {
 	if c.in.ID == "" {
 		return false
 	}
-	done := &Completion{InvocationID: c.in.ID, Call: c.in}
+	done := &c.answer
+	done.InvocationID, done.Call = c.in.ID, c.in
 	if !c.m.sig.streams {
 		done.HasResult, done.Result = true, ValueOf(result)
 	}

@@ -55,6 +55,7 @@ type Link struct {
 	ended    bool             // Detach was called
 	opened   chan struct{}    // closed when OnConnected has ended
 	pending  []*call          // calls that wait for their turn
+	waiting  []*call          // the array that pending starts in again when it is empty
 	bytes    int              // size of what waits
 	running  int              // calls that hold a permit
 	released int              // calls that have given it back and wait for a client
@@ -192,7 +193,7 @@ func (l *Link) event(name string, f func(context.Context) error) {
 	l.mu.Lock()
 	full := len(l.pending) >= l.hub.opts.MaximumPendingInvocations
 	if !l.ended && !(full && slices.ContainsFunc(l.pending, func(c *call) bool { return c.event != nil })) {
-		l.pending = append(l.pending, c)
+		l.wait(c)
 		l.pump()
 	}
 	l.mu.Unlock()
@@ -217,7 +218,7 @@ func (l *Link) Detach(reason error) {
 			c.finish()
 		}
 	}
-	l.pending, l.bytes = nil, 0
+	l.pending, l.waiting, l.bytes = nil, nil, 0
 	l.wakeReceiver()
 	l.mu.Unlock()
 	l.cancel()

@@ -40,6 +40,8 @@ func (c *Codec) decode(s *Scanner, v any) (err error) {
 	switch v := v.(type) {
 	case *string:
 		*v, err = s.string(reflect.TypeFor[string]())
+	case **string:
+		*v, err = s.stringPointer()
 	case *bool:
 		*v, err = s.bool(reflect.TypeFor[bool]())
 	case *int:
@@ -110,6 +112,18 @@ func (s *Scanner) string(t reflect.Type) (string, error) {
 		return "", s.mismatch(t, start)
 	}
 	return text, err
+}
+
+// stringPointer reads a string that may be null, as the plan of *string does it.
+func (s *Scanner) stringPointer() (*string, error) {
+	if null, err := s.absent(reflect.TypeFor[*string]()); null {
+		return nil, err
+	}
+	text, err := s.string(reflect.TypeFor[string]())
+	if err != nil {
+		return nil, err
+	}
+	return &text, nil
 }
 
 func (s *Scanner) bool(t reflect.Type) (bool, error) {

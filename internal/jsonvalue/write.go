@@ -23,10 +23,12 @@ func (c *Codec) Append(dst []byte, v any) ([]byte, error) {
 	case nil:
 		return append(dst, "null"...), nil
 	case string:
-		if c.classic {
-			return AppendClassicString(dst, v), nil
+		return c.appendString(dst, v), nil
+	case *string:
+		if v == nil {
+			return append(dst, "null"...), nil
 		}
-		return AppendString(dst, v), nil
+		return c.appendString(dst, *v), nil
 	case bool:
 		return strconv.AppendBool(dst, v), nil
 	case int:
