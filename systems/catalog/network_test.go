@@ -86,6 +86,12 @@ func (w *wire) serve() {
 			continue
 		}
 		w.mu.Lock()
+		if w.target != target { // it was cut meanwhile
+			w.mu.Unlock()
+			near.Close()
+			far.Close()
+			continue
+		}
 		w.conns[near], w.conns[far] = true, true
 		w.mu.Unlock()
 		w.work.Go(func() { w.copy(far, near, nil) })

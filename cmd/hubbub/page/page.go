@@ -1,8 +1,9 @@
-// Package page is the web page of the server: what runs, and a window to watch notifications live. It is plain HTML, CSS and
+// Package page is the web page of the server: what runs, and windows to watch notifications and the catalog live. It is plain HTML, CSS and
 // ES modules, embedded as they are, with a small SignalR client of their own.
 //
 //	index.html   the page
 //	style.css    light and dark, from 320 px of width
+//	catalog.js   watches parts and pipelines of the catalog, and publishes to them
 //	app.js       wires the page: log in, subscribe, list, publish
 //	status.js    what is running, asked every few seconds
 //	signalr.js   the client: negotiate, WebSocket, event stream, long polling, reconnect

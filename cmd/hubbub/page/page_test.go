@@ -29,6 +29,7 @@ func TestFiles(t *testing.T) {
 		"/":                "text/html; charset=utf-8",
 		"/page/style.css":  "text/css; charset=utf-8",
 		"/page/app.js":     "text/javascript; charset=utf-8",
+		"/page/catalog.js": "text/javascript; charset=utf-8",
 		"/page/signalr.js": "text/javascript; charset=utf-8",
 		"/page/icon.svg":   "image/svg+xml",
 	} {

@@ -27,7 +27,7 @@ async function open(options, query = "") {
   page.setDefaultTimeout(20_000);
   const complaints = [];
   page.on("pageerror", (e) => complaints.push(e.message));
-  page.on("console", (m) => { if (m.type() === "error" && !/status of 401/.test(m.text())) complaints.push(`${m.text()} ${m.location().url}`); });
+  page.on("console", (m) => { if (m.type() === "error" && !/status of 40[01]/.test(m.text())) complaints.push(`${m.text()} ${m.location().url}`); });
   await page.goto(address + "/" + query);
   await page.waitForFunction(() => document.querySelectorAll("#systems .card").length > 0);
   return { page, complaints };
@@ -45,6 +45,52 @@ async function layout(viewport, colorScheme) {
   assert.deepEqual(small, [], "buttons too small for a finger");
   assert.deepEqual(complaints, []);
   await page.close();
+}
+
+// goodbye waits until the server has no connection any more: the page has ended both of its own.
+async function goodbye() {
+  const late = Date.now() + 5_000; // sooner than the server gives them up by itself
+  for (;;) {
+    const status = await (await fetch(address + "/status")).json();
+    const left = status.systems.flatMap((s) => s.hubs).filter((h) => h.connections > 0).map((h) => h.name);
+    if (left.length === 0) return;
+    assert.ok(Date.now() < late, `connections left on ${left}`);
+  }
+}
+
+// catalog subscribes to a part and a pipeline and publishes to both.
+async function catalog(page, text, transport) {
+  const publish = async (kind, key, event, want) => {
+    await page.selectOption("#cp-kind", kind);
+    await page.fill("#cp-key", key);
+    if (event) await page.fill("#cp-event", event);
+    await page.click("#c-publish button");
+    await text("cp-result", want);
+  };
+  await page.fill("#c-key", " ");
+  await page.click("#c-subscribe > button");
+  await text("c-error", "PartKey is empty, want a key.");
+  await page.fill("#c-key", "1882708");
+  await page.click("#c-subscribe > button");
+  await text("c-subscriptions", "part 1882708");
+  await text("c-state", "Live over " + transport);
+  await page.selectOption("#c-kind", "pipeline");
+  await page.fill("#c-key", "a/b");
+  await page.click("#c-subscribe > button");
+  await text("c-subscriptions", "pipeline a/b");
+
+  await publish("part", "1882709", "", "Published to part 1882709"); // nobody wants it
+  await publish("part", "1882708", "{", "The event is not one JSON value in UTF-8.");
+  await publish("part", "1882708", '{"EventType": 2, "PartKey": "1882708", "ResourceKey": "<img src=x>"}', "Published to part 1882708");
+  await text("c-count", "1");
+  assert.equal(await page.textContent("#c-events .pill"), "deleted");
+  assert.equal(await page.textContent("#c-events strong"), "<img src=x>", "a key as text");
+  assert.equal(await page.locator("#c-events img").count(), 0, "HTML of an event");
+  await publish("pipeline", "a/b", '{"Id": "j-1", "Status": 1}', "Published to pipeline a/b");
+  await text("c-count", "2");
+  assert.equal(await page.textContent("#c-events .pill"), "running");
+  await page.click("#c-subscriptions button");
+  await page.waitForFunction(() => document.querySelectorAll("#c-subscriptions li").length === 1);
 }
 
 async function watch(transport) {
@@ -79,10 +125,13 @@ async function watch(transport) {
   assert.ok((await page.textContent("#messages pre")).includes('"name": "<img src=x>"'), "the object as text");
   assert.equal(await page.locator("#messages img").count(), 0, "HTML of a notification");
 
+  await catalog(page, text, transport);
+
   await page.click("#subscriptions button");
   await page.waitForFunction(() => document.querySelectorAll("#subscriptions li").length === 0);
   await page.click("#disconnect");
   await page.waitForSelector("#login:not([hidden])");
+  await goodbye();
   assert.deepEqual(complaints, []);
   await page.close();
 }

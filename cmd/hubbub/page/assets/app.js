@@ -1,7 +1,8 @@
 // The page: connect, subscribe, watch, publish. The token is kept in memory only.
 
 import { Hub } from "./signalr.js";
-import { $, el } from "./dom.js";
+import { $, el, call, sentence } from "./dom.js";
+import { useToken } from "./catalog.js";
 import { watchStatus } from "./status.js";
 
 const HUB = "/signalr/v1/mainHub";
@@ -41,9 +42,9 @@ $("login").addEventListener("submit", async (e) => {
 });
 
 async function logIn() {
-  const answer = await call("/api/auth", {
+  const answer = await call("/api/auth", JSON.stringify({
     UserName: $("user").value, Password: $("password").value, DeviceName: $("device").value,
-  });
+  }));
   $("password").value = "";
   return answer.tokenId;
 }
@@ -63,6 +64,7 @@ async function connect() {
     }
   };
   await hub.start();
+  useToken(token);
 }
 
 $("disconnect").addEventListener("click", () => hub.stop());
@@ -77,6 +79,7 @@ function showState(state, reason) {
   $("state").className = kind;
   $("state-detail").textContent = state === "connected" ? `${hub.transport}, connection ${hub.connectionId}` : reason;
   if (state === "closed") {
+    useToken("");
     if (reason) $("login-error").textContent = sentence(reason);
   }
 }
@@ -163,7 +166,7 @@ $("clear").addEventListener("click", () => {
 $("publish").addEventListener("submit", async (e) => {
   e.preventDefault();
   const result = $("publish-result");
-  result.className = "";
+  result.className = "result";
   result.textContent = "";
   try {
     if (!token) throw new Error("Connect first.");
@@ -175,7 +178,7 @@ $("publish").addEventListener("submit", async (e) => {
       throw new Error("The object is no JSON.");
     }
     const name = $("p-resource").value.trim();
-    const answer = await call("/api/v1/notifications", {
+    const answer = await call("/api/v1/notifications", JSON.stringify({
       e: CHANGED,
       ...(hub?.connectionId && { s: { c: hub.connectionId } }),
       p: {
@@ -184,30 +187,14 @@ $("publish").addEventListener("submit", async (e) => {
         i: { i: $("p-id").value, n: name, v: Number($("p-version").value) || 1 },
         r: objects,
       },
-    });
-    result.className = "good";
+    }), token);
+    result.classList.add("good");
     result.textContent = `Accepted as ${answer.id.slice(0, 8)}…`;
     $("p-version").value = (Number($("p-version").value) || 1) + 1;
   } catch (err) {
-    result.className = "bad";
+    result.classList.add("bad");
     result.textContent = sentence(err.message);
   }
 });
-
-// call posts JSON and returns the answer's. It fails with what the server says is wrong.
-async function call(url, body) {
-  const headers = { "Content-Type": "application/json" };
-  if (token && url !== "/api/auth") headers.Authorization = "Bearer " + token;
-  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  const details = (answer.errors || []).map((e) => e.message).join(" ");
-  throw new Error(details || answer.detail || answer.title || `The server answers ${response.status}.`);
-}
-
-function sentence(text) {
-  text = String(text).replace(/^An unexpected error occurred invoking '.*?' on the server\. HubException: /, "");
-  return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".") : "";
-}
 
 watchStatus();

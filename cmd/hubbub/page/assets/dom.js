@@ -1,4 +1,4 @@
-// Two helpers for building the page. Text is always text: nothing from the server is read as HTML.
+// Helpers for building the page and asking the server. Text is always text: nothing from the server is read as HTML.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -11,4 +11,21 @@ export function el(name, attributes = {}, ...children) {
   }
   e.append(...children);
   return e;
+}
+
+// call posts JSON text and returns the answer's. It fails with what the server says is wrong.
+export async function call(url, body, token = "") {
+  const headers = { "Content-Type": "application/json" };
+  if (token) headers.Authorization = "Bearer " + token;
+  const response = await fetch(url, { method: "POST", headers, body });
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  const details = (answer.errors || []).map((e) => e.message).join(" ");
+  throw new Error(details || answer.detail || answer.title || `The server answers ${response.status}.`);
+}
+
+// sentence is the text of an error as a sentence for people.
+export function sentence(text) {
+  text = String(text).replace(/^An unexpected error occurred invoking '.*?' on the server\. HubException: /, "");
+  return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".") : "";
 }

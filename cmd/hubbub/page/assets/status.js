@@ -28,6 +28,7 @@ function show(s) {
   const mode = $("mode");
   mode.hidden = !s.development && !s.draining;
   mode.textContent = s.draining ? "stopping" : "development";
+  $("catalog").hidden = !s.systems.some((one) => one.name === "catalog");
   $("demo-hint").hidden = !s.development;
   const cards = s.systems.flatMap((system) => system.hubs.map((hub) => card(system, hub)));
   $("systems").replaceChildren(...cards);
@@ -36,7 +37,7 @@ function show(s) {
 function card(system, hub) {
   const figure = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, short(value)));
   return el("div", { class: "card" },
-    el("h3", {}, system.title),
+    el("h3", {}, system.hubs.length > 1 ? `${system.title}, ${hub.name}` : system.title),
     el("p", { class: "quiet" }, hub.path),
     el("dl", {}, figure("connected", hub.connections), figure("users", hub.users), figure("received", hub.received), figure("sent", hub.sent)));
 }
