@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -233,7 +232,7 @@ func TestClientPolls(t *testing.T) {
 			t.Errorf("message %d is %q", i+1, m)
 		}
 	}
-	if err := within(t, h.gone, "reconnecting"); !errors.Is(err, io.EOF) {
+	if err := within(t, h.gone, "reconnecting"); err != nil {
 		t.Errorf("reconnecting because of %v", err)
 	}
 	if q := f.last("reconnect"); q.Get("messageId") != "p2" {

@@ -148,7 +148,11 @@ func (s *session) comeBack(lost error) (clientStream, error) {
 		s.fail(errLost)
 	}
 	if f := s.c.opts.OnReconnecting; f != nil {
-		f(lost)
+		reason := lost
+		if lost == io.EOF || lost == errRestart { // the server has ended the stream as it should
+			reason = nil
+		}
+		f(reason)
 	}
 	began := time.Now()
 	window := fromSeconds(s.agreed().DisconnectTimeout)
