@@ -26,6 +26,7 @@ func (s *session) newClassic(w wiring) (*classicClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.hubs = hubs
 	u := *s.url
 	u.RawQuery, u.Fragment = "", ""
 	o := &classic.ClientOptions{

@@ -71,6 +71,8 @@ func TestClassicCommands(t *testing.T) {
 		{"invoke progress", []string{"invoke", url, "Chat.Slow", "2"}, "", 0},
 		{"invoke without hub", []string{"invoke", url, "Echo", "1"}, "", 11},
 		{"invoke messagepack", []string{"invoke", url, "Chat.Echo", "1", "--protocol", "messagepack"}, "", 11},
+		{"invoke nowhere", []string{"invoke", url, "Chart.Echo", "1"}, "", 14},
+		{"negotiate nowhere", []string{"negotiate", url, "--hub", "Chart"}, "", 14},
 		{"send", []string{"send", url, "Chat.Say", "hello"}, "", 0},
 		{"listen", []string{"listen", url, "--send", `Chat.Say "hello there"`, "--count", "1"}, "", 0},
 		{"listen target", []string{"listen", url, "SAID", "--hub", "chat", "--send", "Say x", "--count", "1"}, "", 0},

@@ -140,8 +140,8 @@ func (s *session) negotiateClassic() (o *classicOffer, hops []string, err error)
 // askClassic sends one negotiate request.
 func (s *session) askClassic(ctx context.Context, at *url.URL, token string) (*classicOffer, error) {
 	query := url.Values{"clientProtocol": {"2.1"}}
-	if len(s.flags.hubs) > 0 {
-		query.Set("connectionData", connectionData(s.flags.hubs))
+	if s.hubs = s.flags.hubs; len(s.hubs) > 0 {
+		query.Set("connectionData", connectionData(s.hubs))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, below(at, "/negotiate", query.Encode()), nil)
 	if err != nil {

@@ -83,6 +83,9 @@ func (s *session) classify(err error) *Failure {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	said, isSaid := errors.AsType[*hubbub.Error](err)
 	if e, ok := errors.AsType[*classic.HTTPError](err); ok {
+		if hubs := strings.Join(s.hubs, ", "); hubs != "" && e.What == "negotiate" && e.Status == http.StatusInternalServerError {
+			return fail(CodeServer, "%s refuses to negotiate about %s (status 500): so does a classic server that has no hub of that name", s.url, hubs)
+		}
 		status, isStatus = &signalr.HTTPError{What: e.What, Status: e.Status, Body: e.Body}, true
 	}
 	classicSaid, isClassicSaid := errors.AsType[*classic.ServerError](err)

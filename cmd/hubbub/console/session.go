@@ -33,6 +33,7 @@ type session struct {
 	print   *printer
 	dialect string        // of the server, once it is known
 	over    func() string // the transport that is used
+	hubs    []string      // of a classic server that were asked for
 	lost    chan error    // what ended the connection
 }
 
