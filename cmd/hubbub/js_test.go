@@ -94,3 +94,49 @@ func TestPageInChromium(t *testing.T) {
 		t.Errorf("page: %v\n%s", err, out)
 	}
 }
+
+// The real JavaScript client of classic SignalR hears what is published, over each transport that Node has.
+func TestCentroJavaScript(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), nil)
+	token := strings.TrimSpace(must(t, nil, "token", "--data", s.data, "--user", "ann", "--scope", "catalog:publish"))
+	for transport, want := range map[string]string{
+		"webSockets": "webSockets", "serverSentEvents": "serverSentEvents", "longPolling": "longPolling", "auto": "webSockets",
+	} {
+		cmd := node(t, "centro.mjs", s.url, token, transport)
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stderr logs
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stdout)
+		wants := func(line string) {
+			t.Helper()
+			if lines.Scan(); lines.Text() != line {
+				t.Errorf("%s: line %q, want %q\n%s", transport, lines.Text(), line, &stderr)
+			}
+		}
+		wants("subscribed " + want)
+		for path, body := range map[string]string{"parts/1882709": `{"Version":1}`, "pipelines/8": `{"Status":1}`} { // not wanted
+			s.do(t, "POST", "/centro/"+path+"/events", token, body)
+		}
+		for _, x := range [][3]string{{"parts/1882708", `{"Version":2}`, "resource"}, {"pipelines/7", `{"Status":2}`, "job"}} {
+			if res, text := s.do(t, "POST", "/centro/"+x[0]+"/events", token, x[1]); res.StatusCode != 202 {
+				t.Fatalf("publish: status %d, want 202: %s", res.StatusCode, text)
+			}
+			wants(`["` + x[2] + `",` + x[1] + `]`)
+		}
+		stdin.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: node: %v\n%s", transport, err, &stderr)
+		}
+	}
+}
