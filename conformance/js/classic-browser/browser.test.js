@@ -39,7 +39,7 @@ function suite(name, { elsewhere, ...way }, subjects) {
     before(async () => {
       proxy = await Proxy.open(server.http);
       const origin = elsewhere ? proxy.base.replace("127.0.0.1", "localhost") : proxy.base;
-      opened = await openPage(browser, origin, `classic-browser/page.html?${way.transport}`);
+      opened = await openPage(browser, origin, "classic-browser/page.html", way.transport);
       await opened.page.exposeFunction("onNetwork", (what, on) => {
         if (what === "refuse") {
           proxy.refusing = on;

@@ -37,7 +37,9 @@ export const network = {
         }
         await publishing;
       }
-      await until(() => session.raised.filter((name) => name === "reconnected").length > round, `reconnect ${round + 1}`);
+      if (env.streaming) { // a cut between two polls is nothing that the client could notice
+        await until(() => session.raised.filter((name) => name === "reconnected").length > round, `reconnect ${round + 1}`);
+      }
     }
     equal(await session.heard.atLeast(sent), items(0, sent));
   },
@@ -86,7 +88,11 @@ export const network = {
     await session.invoke("Echo", "before");
     const failed = session.failure("Hang", 2_500);
     await env.kit.cut();
-    matches((await failed).message, /reconnect|Send failed|abort|error/i, "error");
+    if (env.effective === "webSockets") {
+      equal((await failed).message, "Connection started reconnecting before invocation result was received.");
+    } else {
+      await failed.catch(() => undefined); // browsers send a POST again whose connection is reset before its answer
+    }
     await session.event("reconnected");
     equal(await session.invoke("Echo", "after"), "after");
   },

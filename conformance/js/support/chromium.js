@@ -15,20 +15,20 @@ export function launch() {
 }
 
 /**
- * Opens a file of this folder in a context of its own, with its own cookies, as if it were on that origin, below /pages/. The
- * browser never asks the origin for it, so that the page and a server can share one.
+ * Opens a page of this folder in a context of its own, with its own cookies, on the origin of a server: an answer of that server
+ * makes way for the page, whose scripts are found below /pages/, for which the browser never asks the server.
  */
-export async function openPage(browser, origin, file) {
+export async function openPage(browser, origin, file, query) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   await context.route(`${origin}/pages/**`, async (route) => {
     const name = path.join(root, new URL(route.request().url()).pathname.slice("/pages/".length));
-    const contentType = name.endsWith(".html") ? "text/html; charset=utf-8" : "text/javascript; charset=utf-8";
-    await route.fulfill({ contentType, body: await readFile(name) });
+    await route.fulfill({ contentType: "text/javascript; charset=utf-8", body: await readFile(name) });
   });
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
-  await page.goto(`${origin}/pages/${file}`);
+  await page.goto(`${origin}/classic/ping?${query}`);
+  await page.setContent((await readFile(path.join(root, file), "utf8")).replace("BASE", `${origin}/pages/${path.dirname(file)}/`));
   await page.waitForFunction(() => window.runCheck !== undefined);
   await context.unrouteAll();
   return { page, errors, close: () => context.close() };
