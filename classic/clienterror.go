@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/hubbub-go/hubbub"
 )
 
 var (
@@ -16,25 +18,25 @@ var (
 	// ErrInvalidAnswer says that what answers at the address is no SignalR server.
 	ErrInvalidAnswer = errors.New("the server's answer to negotiate is none of a SignalR server")
 	// ErrReconnecting is what calls fail with whose WebSocket was lost before their answer came, and those that begin while a
-	// new one is looked for. The connection goes on. Whether the server ran a call that was lost is not known; it is never
-	// sent again.
+	// new one is looked for. The connection goes on. The former are [hubbub.ErrConnectionLost] too: whether the server ran such a
+	// call is not known, and it is never sent again. The latter are [hubbub.ErrNotConnected]: they were not sent.
 	ErrReconnecting = errors.New("the connection is reconnecting")
 	// ErrStarted is what [Client.Hub] panics with while the client is not disconnected.
 	ErrStarted = errors.New("a hub proxy cannot be added after the connection has been started")
 )
 
-// sentence is an error with the words of the .NET client that is another one for errors.Is.
+// sentence is an error with the words of the .NET client that is others for errors.Is.
 type sentence struct {
 	text string
-	is   error
+	is   []error
 }
 
-func (e *sentence) Error() string { return e.text }
-func (e *sentence) Unwrap() error { return e.is }
+func (e *sentence) Error() string   { return e.text }
+func (e *sentence) Unwrap() []error { return e.is }
 
 var (
-	errLost    = &sentence{"Connection started reconnecting before invocation result was received.", ErrReconnecting}
-	errWaiting = &sentence{"Data cannot be sent because the WebSocket connection is reconnecting.", ErrReconnecting}
+	errLost    = &sentence{"Connection started reconnecting before invocation result was received.", []error{ErrReconnecting, hubbub.ErrConnectionLost}}
+	errWaiting = &sentence{"Data cannot be sent because the WebSocket connection is reconnecting.", []error{ErrReconnecting, hubbub.ErrNotConnected}}
 	errSilent  = errors.New("the server was silent for longer than its keep-alive timeout")
 	errNoInit  = errors.New("the transport timed out trying to connect")
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
@@ -34,8 +35,36 @@ func (s *session) live(stream clientStream, first []received) {
 	if stream := s.finish(err); stream != nil {
 		stream.cut()
 	}
-	s.fail(hubbub.ErrClosed)
+	s.fail(s.end())
+	s.told.Wait()
 	s.c.rest()
+}
+
+// end is what calls fail with that wait when the session is over.
+func (s *session) end() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return hubbub.ErrClosed
+	}
+	return fmt.Errorf("%w: %w", hubbub.ErrConnectionLost, s.err)
+}
+
+// hook runs code of the user that must not take the client with it.
+func (s *session) hook(name string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.c.opts.Logger.Error("panic in a hook", "hook", name, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
+// reconnected runs OnReconnected beside the reading, as it may call the server.
+func (s *session) reconnected() {
+	if f := s.c.opts.OnReconnected; f != nil {
+		s.told.Go(func() { s.hook("OnReconnected", func() { f(s.ID()) }) })
+	}
 }
 
 // leave takes the lost stream away, and reports whether another is wanted.
@@ -147,12 +176,13 @@ func (s *session) comeBack(lost error) (clientStream, error) {
 	if s.transport == WebSockets {
 		s.fail(errLost)
 	}
+	s.told.Wait()
 	if f := s.c.opts.OnReconnecting; f != nil {
 		reason := lost
 		if lost == io.EOF || lost == errRestart { // the server has ended the stream as it should
 			reason = nil
 		}
-		f(reason)
+		s.hook("OnReconnecting", func() { f(reason) })
 	}
 	began := time.Now()
 	window := fromSeconds(s.agreed().DisconnectTimeout)
@@ -177,9 +207,7 @@ func (s *session) comeBack(lost error) (clientStream, error) {
 		}
 		switch {
 		case err == nil && s.adopt(stream):
-			if f := s.c.opts.OnReconnected; f != nil {
-				f(s.ID())
-			}
+			s.reconnected()
 			return stream, nil
 		case err == nil:
 			stream.cut()

@@ -15,7 +15,8 @@ type ClientOptions struct {
 	// ClientOptions are those that do not depend on the dialect. What Reconnect says holds within the disconnect timeout of the
 	// server, after which it has forgotten its client: the connection ends then. Default at once, then every 2 s; over
 	// HTTP transports every 2 s. A classic connection keeps its id and its groups over a reconnect, and gets what it has missed.
-	// The hooks run between two messages: nothing is read meanwhile.
+	// OnReconnected runs beside the reading and the handlers, and may call the server; the next OnReconnecting waits for it. The
+	// other hooks run between two messages.
 	hubbub.ClientOptions
 
 	// ExactURL takes the address as it is. Default false: "/signalr" is appended, as the .NET client does.

@@ -44,7 +44,7 @@ func (s *session) post(ctx context.Context, b []byte) (*answer, error) {
 	res, err := s.c.do(req)
 	if err != nil {
 		if s.ctx.Err() != nil {
-			return nil, hubbub.ErrClosed
+			return nil, s.end()
 		}
 		return nil, err
 	}

@@ -24,7 +24,8 @@ type session struct {
 	transport Transport
 	ctx       context.Context // ends with the session
 	cancel    context.CancelFunc
-	done      chan struct{} // closed when live is over
+	done      chan struct{}  // closed when live is over
+	told      sync.WaitGroup // OnReconnected while it runs
 
 	mu        sync.Mutex
 	more      *sync.Cond // something has changed
@@ -250,7 +251,7 @@ func (s *session) away() bool {
 func (s *session) complain(what string, err error) {
 	s.c.opts.Logger.Warn(what, "error", err)
 	if f := s.c.opts.OnError; f != nil {
-		f(fmt.Errorf("classic: %s: %w", what, err))
+		s.hook("OnError", func() { f(fmt.Errorf("classic: %s: %w", what, err)) })
 	}
 }
 
@@ -328,6 +329,9 @@ func (s *session) fail(err error) {
 		call.answer <- nil
 	}
 }
+
+// Wait waits until nothing of the session runs any more.
+func (s *session) Wait() { <-s.done }
 
 // Close implements hubbub.ClientConn: it tells the server and waits for it to end the stream.
 func (s *session) Close() error {

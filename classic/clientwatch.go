@@ -27,11 +27,18 @@ func newWatch(s *session, stream clientStream) *watch {
 		return nil
 	}
 	w := &watch{
-		stream: stream, limit: limit, onSlow: s.c.opts.OnSlow, last: time.Now(),
+		stream: stream, limit: limit, onSlow: s.slow, last: time.Now(),
 		quit: make(chan struct{}), gone: make(chan struct{}),
 	}
 	go w.run()
 	return w
+}
+
+// slow tells that the server is silent.
+func (s *session) slow() {
+	if f := s.c.opts.OnSlow; f != nil {
+		s.hook("OnSlow", f)
+	}
 }
 
 // run looks nine times in the time that the server may be silent, as the .NET client does.
@@ -57,7 +64,7 @@ func (w *watch) look() {
 	w.warned = w.warned || warn
 	w.lost = w.lost || lost
 	w.mu.Unlock()
-	if warn && w.onSlow != nil {
+	if warn {
 		w.onSlow()
 	}
 	if lost {
