@@ -11,7 +11,6 @@ import (
 type events struct {
 	c      *connection
 	wakeup chan struct{}
-	cancel context.CancelFunc // ends the stream from the other side
 	over   chan struct{}      // closed by end
 	once   chan struct{}
 }
