@@ -39,7 +39,7 @@ func faultHub(t *testing.T, hangs *atomic.Int32) (*faultProxy, string) {
 	t.Helper()
 	s := start(t, setup{
 		hub:     &hubbub.Options{KeepAliveInterval: time.Second, ClientTimeoutInterval: 2500 * time.Millisecond},
-		signalr: &signalr.Options{PollTimeout: time.Second},
+		signalr: &signalr.Options{PollTimeout: time.Second, DisconnectTimeout: 500 * time.Millisecond},
 		methods: func(h *hubbub.Hub) {
 			h.Handle("Hang", hubbub.Action0(func(ctx context.Context) error {
 				hangs.Add(1)
@@ -57,6 +57,9 @@ func faultHub(t *testing.T, hangs *atomic.Int32) (*faultProxy, string) {
 				return hubbub.CallerFrom(ctx).Send(ctx, "Message", s)
 			}))
 		},
+	})
+	t.Cleanup(func() { // the server finds out by itself
+		await(t, "the end of all connections", func() bool { return s.hub.Stats().Connections == 0 })
 	})
 	return through(t, s.url)
 }
