@@ -234,10 +234,12 @@ func (p *clientPolls) do(command string, taken chan struct{}) ([]byte, error) {
 	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	res, err := p.s.c.do(req)
 	if err != nil {
-		return nil, fmt.Errorf("Long polling request failed. %w", err) //nolint:staticcheck // the sentence of the .NET client
+		//lint:ignore ST1005 the sentence of the .NET client
+		return nil, fmt.Errorf("Long polling request failed. %w", err)
 	}
 	if res.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("Long polling request failed. %w", httpError("longPolling", res)) //nolint:staticcheck // as above
+		//lint:ignore ST1005 the sentence of the .NET client
+		return nil, fmt.Errorf("Long polling request failed. %w", httpError("longPolling", res))
 	}
 	close(taken)
 	defer res.Body.Close()

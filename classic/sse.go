@@ -11,7 +11,7 @@ import (
 type events struct {
 	c      *connection
 	wakeup chan struct{}
-	over   chan struct{}      // closed by end
+	over   chan struct{} // closed by end
 	once   chan struct{}
 }
 

@@ -205,11 +205,11 @@ func (u *ResourceUpdate) encode() ([]byte, error) {
 func (j *MiniJob) encode() ([]byte, error) {
 	switch {
 	case j.ID == "":
-		return nil, errors.New("Id is empty, want the id of a job")
+		return nil, errors.New("the job's Id is empty, want the id of a job")
 	case j.Status < 0 || int(j.Status) >= len(statusNames):
-		return nil, fmt.Errorf("Status is %d, want a number from 0 to %d", j.Status, len(statusNames)-1)
+		return nil, fmt.Errorf("the job's Status is %d, want a number from 0 to %d", j.Status, len(statusNames)-1)
 	case j.Progress != nil && (*j.Progress < 0 || *j.Progress > 100):
-		return nil, fmt.Errorf("Progress is %d, want a number from 0 to 100", *j.Progress)
+		return nil, fmt.Errorf("the job's Progress is %d, want a number from 0 to 100", *j.Progress)
 	}
 	own := *j
 	for _, t := range []**time.Time{&own.CreatedAt, &own.StartedAt, &own.FinishedAt, &own.UpdatedAt} {
