@@ -50,6 +50,9 @@ type clientConn struct {
 	flushed  chan struct{} // closed when the writer has written everything
 	alive    sync.WaitGroup
 	fresh    sync.WaitGroup // what refreshes the credential, which may wait for code of the user
+
+	freshMu   sync.Mutex
+	stopFresh context.CancelFunc // of what refreshes the credential, nil if nothing has yet
 }
 
 // ErrServerTimeout says that the server was silent for longer than [ClientOptions.ServerTimeout], or has not answered a request
@@ -213,7 +216,7 @@ func (c *clientConn) ended(err error) error {
 
 // Wait waits for what may still run of the user's code when the connection is over.
 func (c *clientConn) Wait() {
-	c.fresh.Wait()
+	c.awaitFresh()
 	c.d.rest()
 }
 

@@ -34,9 +34,9 @@ type negotiation struct {
 	lifetime   time.Duration // of the credential, 0 if the server told none
 	transports []transportInfo
 
-	mu         sync.Mutex
-	bearer     string
-	redirected bool // bearer is from a server that sent the client elsewhere
+	mu     sync.Mutex
+	bearer string
+	given  bool // bearer is from a server, such as one that sent the client elsewhere: the user is not asked for another
 }
 
 func (n *negotiation) credential() string {
@@ -45,22 +45,30 @@ func (n *negotiation) credential() string {
 	return n.bearer
 }
 
-func (n *negotiation) setCredential(token string) {
+// setCredential takes an access token, of the server or of the user.
+func (n *negotiation) setCredential(token string, given bool) {
 	n.mu.Lock()
-	n.bearer = token
+	n.bearer, n.given = token, given
 	n.mu.Unlock()
+}
+
+// renewable reports whether there may be a better access token than the one in use.
+func (d *dialer) renewable(n *negotiation) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return d.opts.Token != nil && !n.given
 }
 
 // authorize asks the user for an access token, unless a server has given one.
 func (d *dialer) authorize(ctx context.Context, n *negotiation) error {
-	if d.opts.Token == nil || n.redirected {
+	if !d.renewable(n) {
 		return nil
 	}
 	token, err := d.opts.Token(ctx)
 	if err != nil {
 		return fmt.Errorf("access token: %w", err)
 	}
-	n.setCredential(token)
+	n.setCredential(token, false)
 	return nil
 }
 
@@ -102,8 +110,7 @@ func (d *dialer) negotiate(ctx context.Context) (*negotiation, error) {
 			return nil, fmt.Errorf("negotiate: redirection: %w", err)
 		}
 		if a.AccessToken != "" {
-			n.setCredential(a.AccessToken)
-			n.redirected = true
+			n.setCredential(a.AccessToken, true)
 		}
 	}
 	return nil, errors.New("negotiate: redirection limit exceeded")
@@ -224,7 +231,7 @@ func (d *dialer) do(ctx context.Context, n *negotiation, method string, u *url.U
 // retry sends one request of a transport, and once more with a new token if the server answers 401.
 func (d *dialer) retry(ctx context.Context, n *negotiation, send func() (*http.Response, error)) (*http.Response, error) {
 	res, err := send()
-	if err != nil || res.StatusCode != http.StatusUnauthorized || d.opts.Token == nil || n.redirected {
+	if err != nil || res.StatusCode != http.StatusUnauthorized || !d.renewable(n) {
 		return res, err
 	}
 	res.Body.Close()

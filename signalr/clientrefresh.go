@@ -22,6 +22,9 @@ func (c *Client) RefreshAuthentication(ctx context.Context) (time.Duration, erro
 		return 0, errors.New("refresh authentication: the connection is not active")
 	}
 	lifetime, err := conn.refresh(ctx)
+	if err == nil {
+		conn.scheduleRefresh(lifetime)
+	}
 	conn.tell(lifetime, err)
 	return lifetime, err
 }
@@ -71,9 +74,9 @@ func (c *clientConn) refresh(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("refresh authentication: invalid answer: %w", err)
 	}
 	if a.AccessToken != "" {
-		c.n.setCredential(a.AccessToken)
+		c.n.setCredential(a.AccessToken, true)
 	} else {
-		c.n.setCredential(fresh.credential())
+		c.n.setCredential(fresh.credential(), false)
 	}
 	var seconds float64
 	_ = json.Unmarshal(a.TokenLifetimeSeconds, &seconds) // anything else counts as missing
@@ -93,27 +96,49 @@ func refreshAfter(lifetime, before time.Duration) time.Duration {
 	return wait - time.Duration(rand.Float64()*0.1*float64(wait))
 }
 
-// scheduleRefresh refreshes the credential by itself, again and again, until the connection ends.
+// scheduleRefresh refreshes the credential by itself, again and again, until the connection ends. It replaces what was scheduled
+// before; a lifetime of 0 schedules nothing.
 func (c *clientConn) scheduleRefresh(lifetime time.Duration) {
-	if lifetime <= 0 || c.d.opts.DisableAuthenticationRefresh || c.d.opts.SkipNegotiation {
+	c.freshMu.Lock()
+	defer c.freshMu.Unlock()
+	if c.stopFresh != nil {
+		c.stopFresh()
+	}
+	if c.ctx.Err() != nil || lifetime <= 0 || c.d.opts.DisableAuthenticationRefresh || c.d.opts.SkipNegotiation {
 		return
 	}
-	c.fresh.Go(func() { c.keepFresh(lifetime) })
+	ctx, stop := context.WithCancel(c.ctx)
+	c.stopFresh = stop
+	c.fresh.Go(func() {
+		defer stop()
+		c.keepFresh(ctx, lifetime)
+	})
 }
 
-func (c *clientConn) keepFresh(lifetime time.Duration) {
+// awaitFresh waits for what was scheduled before the end of the connection. After it nothing is.
+func (c *clientConn) awaitFresh() {
+	c.freshMu.Lock()
+	stop := c.stopFresh
+	c.freshMu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	c.fresh.Wait()
+}
+
+func (c *clientConn) keepFresh(ctx context.Context, lifetime time.Duration) {
 	expires := time.Now().Add(lifetime)
 	wait := refreshAfter(lifetime, c.d.opts.RefreshBeforeExpiration)
 	for {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-		case <-c.ctx.Done():
+		case <-ctx.Done():
 			timer.Stop()
 			return
 		}
-		next, err := c.refresh(c.ctx)
-		if c.ctx.Err() != nil {
+		next, err := c.refresh(ctx)
+		if ctx.Err() != nil {
 			return
 		}
 		c.tell(next, err)

@@ -75,7 +75,7 @@ func (c *clientConn) dialWebSocket(ctx context.Context) (clientTransport, error)
 	defer cancel()
 	opts := &websocket.DialOptions{HTTPClient: c.d.http, HTTPHeader: c.d.header(c.n), CompressionMode: websocket.CompressionDisabled}
 	conn, res, err := websocket.Dial(ctx, c.n.transportURL().String(), opts)
-	if err != nil && res != nil && res.StatusCode == http.StatusUnauthorized && c.d.opts.Token != nil && !c.n.redirected {
+	if err != nil && res != nil && res.StatusCode == http.StatusUnauthorized && c.d.renewable(c.n) {
 		if err := c.d.authorize(ctx, c.n); err != nil {
 			return nil, err
 		}
