@@ -63,7 +63,7 @@ type connection struct {
 	socket atomic.Pointer[socket] // of WebSockets; changed under mu
 	replay atomic.Pointer[replay] // of a stateful connection, once its handshake is done
 
-	wakeup chan struct{} // of Server-Sent Events and Long Polling: something waits
+	wakeup chan struct{} // of Server-Sent Events and Long Polling: something waits; nil for WebSockets
 }
 
 // errTransport is the reason for a connection that broke the WebSocket protocol.
@@ -73,11 +73,14 @@ func (errTransport) Reason() string { return "error" }
 
 // newConnection makes the connection of a first request. It is not in the endpoint's table yet.
 func (e *endpoint) newConnection(t Transport, req *hubbub.Request, user *hubbub.User) *connection {
-	c := &connection{ep: e, version: -1, transport: t, req: req, user: user, wakeup: make(chan struct{}, 1)}
+	c := &connection{ep: e, version: -1, transport: t, req: req, user: user}
+	if t != WebSockets {
+		c.wakeup = make(chan struct{}, 1)
+	}
 	c.expires = e.expiry(user, time.Now())
 	limit := 1 << 20
 	if e.hub != nil {
-		limit = e.hub.Options().MaximumQueuedBytes
+		limit = e.options.MaximumQueuedBytes
 	}
 	c.out = hubbub.NewOutbox(limit, c.wake)
 	return c
@@ -197,7 +200,7 @@ func (c *connection) tick(now time.Time) {
 
 func (c *connection) sendTimeout() time.Duration {
 	if c.ep.hub != nil {
-		return c.ep.hub.Options().SendTimeout
+		return c.ep.options.SendTimeout
 	}
 	return 10 * time.Second
 }

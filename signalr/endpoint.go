@@ -10,10 +10,11 @@ import (
 
 // endpoint is one address: its options, its connections, and the clock that watches them.
 type endpoint struct {
-	opts Options
-	hub  *hubbub.Hub // nil for a raw endpoint
-	raw  ConnectionHandler
-	node [8]byte
+	opts    Options
+	hub     *hubbub.Hub     // nil for a raw endpoint
+	options *hubbub.Options // the hub's, shared by all connections; nil for a raw endpoint
+	raw     ConnectionHandler
+	node    [8]byte
 
 	json, msgpack protocol
 
@@ -32,7 +33,7 @@ func newEndpoint(hub *hubbub.Hub, raw ConnectionHandler, opts *Options) *endpoin
 	node := ""
 	if hub != nil {
 		o := hub.Options()
-		node = o.Node
+		e.options, node = &o, o.Node
 		e.json, e.msgpack = newJSON(o.Naming), newMessagePack()
 		hub.Support(e.json, e.msgpack)
 	}

@@ -15,7 +15,7 @@ import (
 type session struct {
 	c       *connection
 	hub     *hubbub.Hub
-	opts    hubbub.Options
+	opts    *hubbub.Options
 	started time.Time
 
 	// Used by receive only.
@@ -39,7 +39,7 @@ type session struct {
 }
 
 func newSession(c *connection) *session {
-	return &session{c: c, hub: c.ep.hub, opts: c.ep.hub.Options(), started: time.Now()}
+	return &session{c: c, hub: c.ep.hub, opts: c.ep.options, started: time.Now()}
 }
 
 func (s *session) start() {}
