@@ -212,10 +212,10 @@ func TestSchema(t *testing.T) {
 		{partEvents, `{"EventType":1,"ResourceKey":"r1","Version":"three"}`, "Version is a string, want int."},
 		{partEvents, `{"EventType":1,"ResourceKey":"r1","Colour":"red"}`, `The event: unknown field "Colour".`},
 		{partEvents, `{"EventType":1,"ResourceKey":"r1","PartKey":"2"}`, `PartKey is "2" in the event and "1882708" in the address, want the same.`},
-		{pipeEvents, `{"Id":"","Status":0}`, "Id is empty, want the id of a job."},
+		{pipeEvents, `{"Id":"","Status":0}`, "The job's Id is empty, want the id of a job."},
 		{pipeEvents, `{"Id":"j1"}`, "Status is missing."},
 		{pipeEvents, `{"Id":"j1","Status":"gone"}`, `The event: "gone", want one of Queued, Running, Paused, Succeeded, Failed, Cancelled.`},
-		{pipeEvents, `{"Id":"j1","Status":0,"Progress":101}`, "Progress is 101, want a number from 0 to 100."},
+		{pipeEvents, `{"Id":"j1","Status":0,"Progress":101}`, "The job's Progress is 101, want a number from 0 to 100."},
 	} {
 		status, _, body := s.post("POST", x.path, publisher, x.body)
 		if strings.HasPrefix(x.want, "{") {
