@@ -496,8 +496,8 @@ func (r *reader) rest(text string) string {
 // TestSlow (C16): a client that does not read is closed, or loses the oldest events, as configured. Others lose nothing.
 func TestSlow(t *testing.T) {
 	t.Parallel()
-	const events = 400
-	big := strings.Repeat("x", 60<<10) // 24 MB in all, more than sockets hold
+	const events = 150
+	big := strings.Repeat("x", 60<<10) // 9 MB in all, more than sockets hold
 	publish := func(t *testing.T, s *server, other *client) {
 		for n := range events {
 			event := fmt.Appendf(nil, `{"n":"<%d>","text":"%s"}`, n, big)
@@ -510,7 +510,7 @@ func TestSlow(t *testing.T) {
 		}
 	}
 	change := func(f func(*catalog.Config)) func(*catalog.Config) {
-		return func(c *catalog.Config) { c.Hub.MaximumQueuedBytes = 256 << 10; f(c) }
+		return func(c *catalog.Config) { c.Hub.MaximumQueuedBytes, c.Hub.SendTimeout = 256<<10, 3*patience; f(c) }
 	}
 	t.Run("close", func(t *testing.T) {
 		t.Parallel()
