@@ -1,6 +1,7 @@
 package hubbub
 
 import (
+	"errors"
 	"slices"
 	"sync"
 )
@@ -23,12 +24,17 @@ func (m *lifetime) init() {
 	m.users = make(map[string][]*Link)
 }
 
+var errTwice = errors.New("hubbub: the connection id is in use")
+
 // add registers l and puts hello first into its queue, so that nothing can be sent to it before and nothing is missed after.
 func (m *lifetime) add(l *Link, hello []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.stopped {
+	switch {
+	case m.stopped:
 		return ErrShutdown
+	case m.links[l.id] != nil: // a second one would hide the first, which could then never be removed
+		return errTwice
 	}
 	if hello != nil {
 		if err := l.out.Push(hello, 0); err != nil {

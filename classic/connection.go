@@ -33,7 +33,7 @@ type connection struct {
 	posts    map[uint64]chan []byte
 	groups   string // the token of the groups, once there have been any
 	theirs   string // the one that the client has
-	shutdown bool   // the client should come back elsewhere
+	shutdown bool   // the client should come back, here or elsewhere
 	final    string // why the server has ended the connection, to be said last
 	away     time.Time
 	long     bool // the last transport was long polling
@@ -326,6 +326,14 @@ func (c *connection) tick(now time.Time) {
 	}
 }
 
+// mayReturn says that the client may come back with its token once the connection has ended, and is then one that has been
+// connected before.
+func (c *connection) mayReturn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shutdown = c.shutdown || !c.ended
+}
+
 // end ends the connection for all its hubs. reason is nil for an ordinary end. It does not block. Later calls do nothing.
 func (c *connection) end(reason error) {
 	c.mu.Lock()
@@ -334,10 +342,10 @@ func (c *connection) end(reason error) {
 		return
 	}
 	c.ended, c.reason = true, reason
-	s, views, visitors := c.stream, c.views, c.visitors
+	s, views, visitors, returns := c.stream, c.views, c.visitors, c.shutdown
 	close(c.gone)
 	c.mu.Unlock()
-	c.ep.remove(c)
+	c.ep.remove(c, returns)
 	for _, v := range views {
 		v.link.Detach(reason)
 	}

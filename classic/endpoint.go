@@ -102,12 +102,15 @@ func (e *endpoint) lookup(id string) (c *connection, over bool) {
 	return e.conns[id], over
 }
 
-// enter makes c the connection of its id, or returns the one that is there already.
+// enter makes c the connection of its id, or returns the one that is there already; nil for an id that has ended meanwhile.
 func (e *endpoint) enter(c *connection) *connection {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if other := e.conns[c.id]; other != nil {
 		return other
+	}
+	if _, over := e.ended[c.id]; over {
+		return nil
 	}
 	e.conns[c.id] = c
 	if e.quiet == nil {
@@ -117,8 +120,8 @@ func (e *endpoint) enter(c *connection) *connection {
 	return c
 }
 
-// remove forgets a connection. Its id is refused for as long as its client may try to come back.
-func (e *endpoint) remove(c *connection) {
+// remove forgets a connection. Unless its client may return, its id is refused for as long as the client may try.
+func (e *endpoint) remove(c *connection, returns bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.conns[c.id] != c {
@@ -126,7 +129,9 @@ func (e *endpoint) remove(c *connection) {
 	}
 	delete(e.conns, c.id)
 	now := time.Now()
-	e.ended[c.id] = now.Add(e.keepFor)
+	if !returns {
+		e.ended[c.id] = now.Add(e.keepFor)
+	}
 	if len(e.ended) >= e.prune {
 		for id, until := range e.ended {
 			if now.After(until) {

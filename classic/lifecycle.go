@@ -22,7 +22,10 @@ func (x *exchange) open(returning bool) *connection {
 	case c == nil:
 		c = x.e.newConnection(x.id, x.user, snapshot(x.r, x.t))
 		c.returning = returning
-		c = x.e.enter(c)
+		if c = x.e.enter(c); c == nil {
+			x.refuse(http.StatusBadRequest, textGone)
+			return nil
+		}
 	}
 	c.renew(x.user)
 	var groups map[string][]string
@@ -30,6 +33,7 @@ func (x *exchange) open(returning bool) *connection {
 		groups = parseGroupsToken(token, x.e.opts.Keys, x.id)
 	}
 	if err := c.join(x.hubs, x.user, groups); err != nil {
+		c.mayReturn()
 		c.end(err)
 		x.e.logger().Error("classic: connection refused", "connection", c.id, "error", err)
 		x.refuse(http.StatusServiceUnavailable, "")

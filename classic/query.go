@@ -14,16 +14,34 @@ import (
 // commas, pairs separated by & or ;, brackets and the like as they are.
 type values map[string]string
 
+// maximumNames is how many different names are read, and how many pairs of a query are kept for hub methods: as many as
+// ASP.NET reads.
+const maximumNames = 1000
+
 // parseValues reads a query or the body of a form. What cannot be unescaped stays as it is.
 func parseValues(s string) values {
 	v := make(values)
+	var lists map[string]*strings.Builder // of names that come more than once
 	for pair := range pairs(s) {
 		name, value, _ := strings.Cut(pair, "=")
 		name, value = strings.ToLower(unescape(name)), unescape(value)
-		if before, again := v[name]; again {
-			value = before + "," + value
+		before, again := v[name]
+		switch list := lists[name]; {
+		case list != nil:
+			list.WriteString("," + value)
+		case again:
+			if lists == nil {
+				lists = make(map[string]*strings.Builder)
+			}
+			list = new(strings.Builder)
+			list.WriteString(before + "," + value)
+			lists[name] = list
+		case len(v) < maximumNames:
+			v[name] = value
 		}
-		v[name] = value
+	}
+	for name, list := range lists {
+		v[name] = list.String()
 	}
 	return v
 }
@@ -58,8 +76,11 @@ var _ net.Addr = remoteAddr("")
 
 // snapshot copies what hub methods may ask about a request.
 func snapshot(r *http.Request, t Transport) *hubbub.Request {
-	query := make(url.Values)
+	query, n := make(url.Values), 0
 	for pair := range pairs(r.URL.RawQuery) {
+		if n++; n > maximumNames {
+			break
+		}
 		name, value, _ := strings.Cut(pair, "=")
 		query.Add(unescape(name), unescape(value))
 	}
