@@ -75,6 +75,8 @@ func TestClientSpecRefresh(t *testing.T) {
 		c, p := f.connect(opts, nil)
 		if opts.Transports == signalr.LongPolling {
 			f.await("poll", 3) // the one that waits keeps its token
+		} else {
+			p.any() // so does the ping
 		}
 		before := r.source.n.Load()
 		lifetime, err := c.RefreshAuthentication(t.Context())
