@@ -148,7 +148,7 @@ func (e *endpoint) remove(c *connection, returns bool) {
 
 // clock looks after all connections once a second while there are any.
 func (e *endpoint) clock(quiet chan struct{}) {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(clockPeriod)
 	defer tick.Stop()
 	var list []*connection
 	stopping := e.hubs[0].hub.Stopping()

@@ -100,6 +100,7 @@ type Options struct {
 const (
 	minimumDisconnectTimeout = 6 * time.Second
 	minimumKeepAlive         = 2 * time.Second
+	clockPeriod              = time.Second     // between two looks at all connections
 	disconnectThreshold      = 5 * time.Second // between the time-out and the end, but for long polling
 	closeTimeout             = 5 * time.Second // of a WebSocket's close handshake
 	postTimeout              = time.Minute     // for the body of a POST
@@ -145,6 +146,12 @@ func (o *Options) withDefaults() Options {
 
 // keepAliveTimeout is how long a client may hear nothing before it calls its connection lost; 0 is for ever.
 func (o *Options) keepAliveTimeout() time.Duration { return 2 * max(o.KeepAlive, 0) }
+
+// keepAliveDue reports whether a client that has heard nothing for so long must hear something now, since the clock looks again
+// only when it may be too late.
+func (o *Options) keepAliveDue(silence time.Duration) bool {
+	return o.KeepAlive > 0 && silence > o.KeepAlive-clockPeriod
+}
 
 // keepFor is how long a sent message may still be asked for: until the client has missed a keep-alive and given up reconnecting.
 func (o *Options) keepFor() time.Duration {

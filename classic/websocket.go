@@ -69,7 +69,7 @@ func (s *socket) tick(now time.Time) {
 		s.conn.Kill()
 		return
 	}
-	if every := s.c.ep.opts.KeepAlive; every > 0 && now.Sub(s.last) >= every {
+	if s.c.ep.opts.keepAliveDue(now.Sub(s.last)) {
 		s.last = now
 		s.keep.Store(true)
 		s.conn.Wake()

@@ -37,12 +37,20 @@ func TestClients(t *testing.T) {
 		server = startServer(t)
 	}
 	t.Run("Node", func(t *testing.T) { runSuite(t, "node", server) })
-	t.Run("ClassicNode", func(t *testing.T) { runSuite(t, "classic-node", server) })
 	t.Run("Chromium", func(t *testing.T) {
 		if os.Getenv("CHROMIUM") == "" {
 			need(t, "chromium")
 		}
 		runSuite(t, "browser", server)
+	})
+	// The classic suites mostly wait for clients that come back, so they run beside each other.
+	t.Run("ClassicNode", func(t *testing.T) {
+		t.Parallel()
+		runSuite(t, "classic-node", server)
+	})
+	t.Run("ClassicChromium", func(t *testing.T) {
+		t.Parallel()
+		runSuite(t, "classic-browser", server)
 	})
 }
 

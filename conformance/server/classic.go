@@ -47,6 +47,7 @@ func newClassicApp(mux *http.ServeMux, auth func(http.Handler) http.Handler) *cl
 		o.EnableJSONP = true
 		o.DisconnectTimeout, o.KeepAlive = 6*time.Second, 2*time.Second
 	})
+	endpoint("/classic-brisk", func(o *classic.Options) { o.KeepAlive = 2 * time.Second })
 	endpoint("/classic-jsonp", func(o *classic.Options) { o.EnableJSONP = true })
 	endpoint("/classic-noproxies", func(o *classic.Options) { o.DisableJavaScriptProxies = true })
 	endpoint("/classic-nowebsockets", func(o *classic.Options) { o.Transports = classic.AllTransports &^ classic.WebSockets })

@@ -9,6 +9,9 @@ import { Proxy } from "../support/proxy.js";
 import { server } from "../support/server.js";
 import { limit } from "../support/suite.js";
 
+// jQuery forgets the function of a script that it has given up, and cannot stop the script.
+const late = /^Uncaught ReferenceError: jQuery\d+_\d+ is not defined$/;
+
 let browser;
 
 before(async () => {
@@ -17,9 +20,12 @@ before(async () => {
 
 after(() => browser?.close());
 
-describe("Chromium", { concurrency: 6 }, () => {
-  for (const transport of ["webSockets", "serverSentEvents", "foreverFrame", "longPolling"]) {
-    suite(`network ${transport}`, { transport }, { network });
+describe("Chromium", { concurrency: 9 }, () => {
+  // These checks mostly wait, one for the other in a page: so there are two pages of them.
+  for (const transport of ["foreverFrame", "webSockets", "serverSentEvents", "longPolling"]) {
+    const all = Object.entries(network);
+    suite(`network ${transport} 1`, { transport }, { network: Object.fromEntries(all.slice(0, all.length / 2)) });
+    suite(`network ${transport} 2`, { transport }, { network: Object.fromEntries(all.slice(all.length / 2)) });
   }
   for (const transport of ["webSockets", "serverSentEvents", "foreverFrame", "longPolling", "auto"]) {
     suite(transport, { transport }, core);
@@ -52,7 +58,7 @@ function suite(name, { elsewhere, ...way }, subjects) {
     after(async () => {
       await opened?.close();
       await proxy?.close();
-      assert.deepEqual(opened?.errors, [], "errors that nobody on the page caught");
+      assert.deepEqual(opened?.errors.filter((error) => !way.jsonp || !late.test(error)), []); // that nobody on the page caught
     });
 
     for (const [subject, checks] of Object.entries(subjects)) {

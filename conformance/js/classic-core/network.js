@@ -1,30 +1,39 @@
 import { equal, matches, until } from "../core/check.js";
 
+/** Forever frames do not tell of a lost connection: their client waits until it has missed a keep-alive. */
+const pathOf = (env) => (env.transport === "foreverFrame" ? "/classic-brisk" : env.path);
+
 const items = (from, to) => Array.from({ length: to - from }, (_, i) => ["Item", from + i]);
 
 /** What a network does to connections. These checks cut theirs. */
 export const network = {
   async "a cut connection comes back with its id and its groups, and has missed nothing"(env) {
-    const session = await env.open();
+    const session = await env.open({ path: pathOf(env) });
     const [{ id }, group] = [session, env.unique("group")];
     await session.invoke("Join", group);
     await env.publish(group, 0, 10);
     await session.heard.atLeast(10);
     await env.kit.cut();
     await env.publish(group, 10, 20);
-    await session.event("reconnecting");
+    if (env.streaming) { // browsers send a poll again whose connection is reset before its answer, and nobody notices
+      await session.event("reconnecting");
+    }
     await env.publish(group, 20, 30);
-    await session.event("reconnected");
+    if (env.streaming) {
+      await session.event("reconnected");
+    }
     await env.publish(group, 30, 40);
     equal(await session.heard.atLeast(40), items(0, 40));
     equal(session.id, id, "id");
-    equal(await session.noted("RefHub reconnected"), ["RefHub connected", "RefHub reconnected"]);
     equal(await session.invoke("Echo", "alive"), "alive");
-    equal(session.states, ["connecting", "connected", "reconnecting", "connected"], "states");
+    if (env.streaming) {
+      equal(await session.noted("RefHub reconnected"), ["RefHub connected", "RefHub reconnected"]);
+      equal(session.states, ["connecting", "connected", "reconnecting", "connected"], "states");
+    }
   },
 
   async "cuts in the middle of a flood lose nothing, double nothing, and keep the order"(env) {
-    const session = await env.open();
+    const session = await env.open({ path: pathOf(env) });
     const group = env.unique("group");
     await session.invoke("Join", group);
     let sent = 0;
@@ -45,7 +54,7 @@ export const network = {
   },
 
   async "a network that stays away for a while is waited for"(env) {
-    const session = await env.open();
+    const session = await env.open({ path: pathOf(env) });
     const group = env.unique("group");
     await session.invoke("Join", group);
     await env.kit.refuse(true);
@@ -73,8 +82,10 @@ export const network = {
       }
       await env.get(`/classic-restart/${name}${how}`, "POST");
       await env.kit.refuse(false);
-      await session.event("reconnected");
       await session.noted("RefHub reconnected", id);
+      if (env.streaming) { // a poll finds the new server without any error
+        await session.event("reconnected");
+      }
       await env.publish(group, 3, 6, name);
       equal(await session.heard.atLeast(6), items(0, 6), `messages${how}`);
       equal([session.id, await session.invoke("Echo", "alive")], [id, "alive"]);
@@ -84,7 +95,7 @@ export const network = {
   },
 
   async "a call that a cut has caught fails, and later ones do not"(env) {
-    const session = await env.open();
+    const session = await env.open({ path: pathOf(env) });
     await session.invoke("Echo", "before");
     const failed = session.failure("Hang", 2_500);
     await env.kit.cut();
@@ -93,15 +104,14 @@ export const network = {
     } else {
       await failed.catch(() => undefined); // browsers send a POST again whose connection is reset before its answer
     }
-    await session.event("reconnected");
+    if (env.streaming) {
+      await session.event("reconnected");
+    }
     equal(await session.invoke("Echo", "after"), "after");
   },
 
   async "a server out of reach is given up when its disconnect timeout is over"(env) {
-    const session = await env.open({ path: env.jsonp ? env.path : "/classic-short" });
-    if (env.jsonp) {
-      return;
-    }
+    const session = await env.open({ path: "/classic-short" });
     const { id } = session;
     await env.kit.refuse(true);
     await env.kit.cut();
