@@ -242,22 +242,27 @@ func (r *remote) each(ctx context.Context, kind string, names []string, data []b
 	return nil
 }
 
-// encode puts the message into e for every protocol that clients of the hub may speak.
+// encode puts the message into e for every protocol that clients of the hub may speak and that can say it. It fails if none can.
 func (r *remote) encode(e *envelope, f *frame) error {
 	r.hub.encMu.RLock()
 	protocols := r.hub.protocols
 	r.hub.encMu.RUnlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var failed error
 	for _, p := range protocols {
 		b, err := f.record(p)
 		if err != nil {
-			return err
+			failed = err // a classic client cannot return results, one of a persistent connection hears one value: others can
+			continue
 		}
 		e.names = append(e.names, p.Name())
 		e.records = append(e.records, b)
 	}
-	return nil
+	if len(e.names) > 0 {
+		return nil
+	}
+	return failed
 }
 
 // membership adds a connection to a group or removes it, wherever it is. l is its link if it is of this node.
