@@ -101,6 +101,10 @@ func newServer(t testing.TB, change ...func(*config)) *server {
 func (s *server) mount(o *classic.Options, hubs ...*hubbub.Hub) {
 	mux := http.NewServeMux()
 	classic.MapHubs(mux, "/signalr", o, hubs...)
+	s.listen(mux)
+}
+
+func (s *server) listen(mux http.Handler) {
 	s.http = httptest.NewServer(mux)
 	s.url = s.http.URL
 	s.t.Cleanup(s.stop)

@@ -89,20 +89,12 @@ func (x *exchange) serveSend() {
 	if c == nil {
 		return
 	}
-	if x.e.raw != nil {
-		if err := c.received([]byte(data)); err != nil {
-			x.refuse(http.StatusInternalServerError, "")
-			return
-		}
-		x.refuse(http.StatusOK, "")
-		return
-	}
 	number := c.serial.Add(1)
 	answered := make(chan []byte, 1)
 	c.mu.Lock()
 	if len(c.posts) >= maximumPosts {
 		c.mu.Unlock()
-		x.refuse(http.StatusServiceUnavailable, fmt.Sprintf("The connection has %d calls waiting, the limit.", maximumPosts))
+		x.refuse(http.StatusServiceUnavailable, fmt.Sprintf("The connection has %d messages waiting, the limit.", maximumPosts))
 		return
 	}
 	if c.posts == nil {
@@ -115,6 +107,14 @@ func (x *exchange) serveSend() {
 		delete(c.posts, number)
 		c.mu.Unlock()
 	}()
+	if x.e.raw != nil {
+		if err := c.received([]byte(data)); err != nil {
+			x.refuse(http.StatusInternalServerError, "")
+			return
+		}
+		x.refuse(http.StatusOK, "")
+		return
+	}
 	if err := c.receive([]byte(data), route('p', number, 0)); err != nil {
 		x.e.logger().Debug("classic: message refused", "connection", c.id, "error", err)
 		x.refuse(http.StatusInternalServerError, "")
