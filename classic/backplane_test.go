@@ -83,3 +83,28 @@ func TestFarm(t *testing.T) {
 		t.Errorf("the client that has come back heard %s", got)
 	}
 }
+
+// TestCallBeforeReturn: a client whose node has died may call another node before its stream is there. It is in its groups all
+// the same when the stream comes, although that node was up before the client negotiated.
+func TestCallBeforeReturn(t *testing.T) {
+	t.Parallel()
+	next := newServer(t)
+	s := newServer(t)
+	c, ch := s.connect("serverSentEvents")
+	ch.call(`{"H":"refhub","M":"Join","A":["g"],"I":1}`)
+	for c.groups == "" {
+		ch.read()
+	}
+	ch.close()
+	c.s = next
+	if status, body := c.send(`{"H":"refhub","M":"Echo","A":["x"],"I":2}`); status != http.StatusOK || body != `{"R":"x","I":"2"}` {
+		t.Fatalf("send: status %d, body %q", status, body)
+	}
+	ch = c.open("reconnect")
+	next.heard("reconnected:RefHub " + c.id)
+	ch.call(`{"H":"refhub","M":"ToGroup","A":["g","still"],"I":3}`)
+	next.send("end")
+	if got := ch.messages(1)[0]; !strings.Contains(got, "still") {
+		t.Errorf("first message %s, want that of the group", got)
+	}
+}

@@ -19,9 +19,10 @@ type connection struct {
 	serial  atomic.Uint64 // of calls and of POSTs
 	regroup atomic.Bool   // the groups have changed since the token was made
 
-	returning bool       // the client had been connected before this server knew it
-	joining   sync.Mutex // held while hubs are joined
-	receiving sync.Mutex // held while a message of the client is handed to a hub, so that they keep their order
+	returning atomic.Bool // the client had been connected before this server knew it
+	joining   sync.Mutex  // held while hubs are joined
+	grouping  sync.Mutex  // held while the groups token is made, so that an older one does not replace it
+	receiving sync.Mutex  // held while a message of the client is handed to a hub, so that they keep their order
 
 	mu       sync.Mutex
 	views    []*view
@@ -233,6 +234,11 @@ type envelope struct {
 
 // refreshGroups makes the groups token anew if the groups have changed.
 func (c *connection) refreshGroups() {
+	if !c.regroup.Load() {
+		return
+	}
+	c.grouping.Lock()
+	defer c.grouping.Unlock()
 	if !c.regroup.Swap(false) {
 		return
 	}
@@ -324,6 +330,13 @@ func (c *connection) tick(now time.Time) {
 	case s != nil:
 		s.tick(now)
 	}
+}
+
+// unseen reports whether the connection has not had a stream here.
+func (c *connection) unseen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.number == 0
 }
 
 // mayReturn says that the client may come back with its token once the connection has ended, and is then one that has been

@@ -21,7 +21,7 @@ func (x *exchange) open(returning bool) *connection {
 		return nil
 	case c == nil:
 		c = x.e.newConnection(x.id, x.user, snapshot(x.r, x.t))
-		c.returning = returning
+		c.returning.Store(returning)
 		if c = x.e.enter(c); c == nil {
 			x.refuse(http.StatusBadRequest, textGone)
 			return nil
@@ -31,6 +31,9 @@ func (x *exchange) open(returning bool) *connection {
 	var groups map[string][]string
 	if token := x.field("groupstoken"); token != "" && returning {
 		groups = parseGroupsToken(token, x.e.opts.Keys, x.id)
+	}
+	if groups != nil && c.unseen() {
+		c.returning.Store(true) // so far it has only called
 	}
 	if err := c.join(x.hubs, x.user, groups); err != nil {
 		c.mayReturn()
@@ -102,7 +105,7 @@ func (c *connection) join(hubs []*service, user *hubbub.User, groups map[string]
 // restore puts a client that this server has not connected itself back into its groups, the first time that it proves them.
 // groups are nil for a request that proves nothing.
 func (v *view) restore(groups map[string][]string) error {
-	if !v.c.returning || v.restored || groups == nil {
+	if !v.c.returning.Load() || v.restored || groups == nil {
 		return nil
 	}
 	v.restored = true
@@ -233,7 +236,7 @@ func (x *exchange) arrived(c *connection) {
 		switch opened := v.link.Opened(); {
 		case opened && x.command == "reconnect":
 			v.link.Reconnected()
-		case !opened && c.returning:
+		case !opened && c.returning.Load():
 			go v.link.Reopen() // its calls wait for it; an error ends the connection
 		}
 	}

@@ -39,7 +39,7 @@ func (c *connection) call(s *service, in *hubbub.Invocation, size int) error {
 	link := c.caller(s)
 	if !link.Opened() { // a client that does not ask for a start all the same
 		open := link.Open
-		if c.returning {
+		if c.returning.Load() {
 			open = link.Reopen
 		}
 		go open() // the call waits for it
