@@ -1,6 +1,7 @@
 package classic_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -136,5 +137,43 @@ func TestClientLostCalls(t *testing.T) {
 	_ = c.Close() // the script never ends the stream
 	if err := within(t, over, "the end of the call"); !errors.Is(err, hubbub.ErrClosed) && !errors.Is(err, hubbub.ErrNotConnected) {
 		t.Errorf("a call when the client is closed: %v", err)
+	}
+}
+
+// A handler that waits for an answer behind more calls of the server than may wait does not hang: the connection ends.
+func TestClientSlowHandlers(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, func(f *fake) {
+		f.stream = func(_ string, s *fakeSay) {
+			s.write(fakeInit)
+			s.write(`{"C":"a","M":[{"H":"RefHub","M":"msg","A":["all","1"]}]}`)
+			<-s.heard
+			for range 100 {
+				s.write(`{"C":"b","M":[{"H":"RefHub","M":"msg","A":["all","2"]}]}`)
+			}
+			<-s.done
+		}
+	})
+	closed, over := make(chan error, 1), make(chan error, 1)
+	c := dialed(t, f.url, classic.WebSockets, quickEnd, func(o *classic.ClientOptions) {
+		o.MaximumPendingInvocations = 1
+		o.OnClosed = func(err error) { closed <- err }
+	})
+	p := c.Hub("RefHub")
+	p.On("msg", hubbub.Action2(func(ctx context.Context, _, text string) error {
+		if text == "1" {
+			over <- p.Invoke(ctx, nil, "Nothing")
+		}
+		return nil
+	}))
+	started(t, c)
+	if err := within(t, over, "the end of the call"); !errors.Is(err, hubbub.ErrConnectionLost) && !errors.Is(err, context.Canceled) {
+		t.Errorf("the call of the handler: %v", err)
+	}
+	if err := within(t, closed, "the end"); !errors.Is(err, hubbub.ErrSlow) {
+		t.Errorf("closed with %v, want ErrSlow", err)
+	}
+	if c.State() != hubbub.Disconnected {
+		t.Errorf("state %v, want disconnected", c.State())
 	}
 }

@@ -2,6 +2,7 @@ package classic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -44,7 +45,7 @@ func (s *session) live(stream clientStream, first []received) {
 func (s *session) end() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.closing && !errors.Is(s.err, hubbub.ErrSlow) {
 		return hubbub.ErrClosed
 	}
 	return fmt.Errorf("%w: %w", hubbub.ErrConnectionLost, s.err)

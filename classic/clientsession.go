@@ -282,16 +282,22 @@ func (s *session) Read() (hubbub.Message, error) {
 }
 
 // push queues a call of the server. While too many wait it waits too, and with it all reading, unless a call of this client
-// waits for its answer, which comes behind.
+// waits for its answer, which comes behind: then the connection ends when far too many wait.
 func (s *session) push(in *hubbub.Invocation) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	most := s.c.opts.MaximumPendingInvocations
-	for len(s.queue) >= most && !s.closing && !s.over && (len(s.calls) == 0 || len(s.queue) >= queueRoom*most) {
+	for len(s.queue) >= most && !s.closing && !s.over && len(s.calls) == 0 {
 		s.more.Wait()
 	}
-	s.queue = append(s.queue, in)
-	s.more.Broadcast()
+	n, ends := len(s.queue), s.closing || s.over
+	if !ends && n < queueRoom*most {
+		s.queue = append(s.queue, in)
+		s.more.Broadcast()
+	}
+	s.mu.Unlock()
+	if !ends && n >= queueRoom*most {
+		s.Cut(fmt.Errorf("%d calls of the server wait for handlers: %w", n, hubbub.ErrSlow))
+	}
 }
 
 // queueRoom is how many times MaximumPendingInvocations may wait while a call waits for its answer.
