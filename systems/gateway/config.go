@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/signalr"
+)
+
+// Where [Gateway.Mount] puts things.
+const (
+	RESTPath = "/api/Gateway" // all of the REST endpoints, below it
+	HubPath  = "/gatewayhub"  // the GatewayHub
+)
+
+// Config of a [Gateway]. Zero fields, and numbers below it, have the default of their comment.
+type Config struct {
+	// NoGatewayHub turns the GatewayHub off: its path is answered with 404 and nothing is relayed. Calls over POST go on.
+	NoGatewayHub bool
+	// MaxArguments bounds the arguments of one call of a hub. Default 10.
+	MaxArguments int
+	// MaxBodySize bounds the body of a request, in bytes. Default 1 MiB.
+	MaxBodySize int64
+	// MaxSubscriptions bounds the groups and users that one client of the GatewayHub subscribes to at a time. Default 100.
+	MaxSubscriptions int
+	// MaxKeyLength bounds keys, groups and user ids that clients of the GatewayHub send, in bytes. Default 256.
+	MaxKeyLength int
+	// GatewayHub are the options of the GatewayHub.
+	GatewayHub hubbub.Options
+	// Core are the options of its endpoint.
+	Core signalr.Options
+	// Logger for what goes wrong. Default slog.Default().
+	Logger *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	positive(&c.MaxArguments, 10)
+	positive(&c.MaxBodySize, 1<<20)
+	positive(&c.MaxSubscriptions, 100)
+	positive(&c.MaxKeyLength, 256)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.GatewayHub.Logger == nil {
+		c.GatewayHub.Logger = c.Logger
+	}
+}
+
+func positive[T int | int64 | time.Duration](p *T, v T) {
+	if *p <= 0 {
+		*p = v
+	}
+}

@@ -1,0 +1,193 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/classic"
+	"github.com/hubbub-go/hubbub/signalr"
+)
+
+// Dialect is the generation of SignalR that a hub downstream speaks.
+type Dialect uint8
+
+// The dialects. Auto asks the server.
+const (
+	Auto Dialect = iota
+	Core
+	Classic
+)
+
+// String returns the name of the dialect.
+func (d Dialect) String() string {
+	switch d {
+	case Auto:
+		return "auto"
+	case Core:
+		return "core"
+	case Classic:
+		return "classic"
+	}
+	return fmt.Sprintf("Dialect(%d)", uint8(d))
+}
+
+// Broadcast says who hears what a hub downstream sends.
+type Broadcast uint8
+
+// The kinds of broadcast.
+const (
+	BroadcastAll        Broadcast = iota // every client of the GatewayHub
+	BroadcastGroup                       // those that have called SubscribeToGroup
+	BroadcastIndividual                  // those that have called SubscribeToRoute
+)
+
+// String returns the name that the orchestration gives it.
+func (b Broadcast) String() string {
+	switch b {
+	case BroadcastAll:
+		return "All"
+	case BroadcastGroup:
+		return "Group"
+	case BroadcastIndividual:
+		return "Individual"
+	}
+	return fmt.Sprintf("Broadcast(%d)", uint8(b))
+}
+
+// Hub is a hub downstream. Zero fields have the default of their comment.
+type Hub struct {
+	// URL is the address of the hub, or of the classic endpoint that it is on. There must be one.
+	URL string
+	// Dialect of the server. Default Auto: Core is tried first, then, where the server is none of that, classic.
+	Dialect Dialect
+	// HubName is the name of the hub on a classic server, which needs one.
+	HubName string
+	// ReceiveKey is what clients of the GatewayHub must show to subscribe. Default none, which allows routes for
+	// [BroadcastAll] only.
+	ReceiveKey string
+	// InvokeKey is what clients must show as receiveKey to InvokeDownstreamHub. Default ReceiveKey; without both
+	// everybody may call.
+	InvokeKey string
+	// Header goes with every request to the server. Default none.
+	Header http.Header
+	// Token returns the access token for the server. Default none.
+	Token func(ctx context.Context) (string, error)
+	// Reconnect says when to try again while the server is away. Default 0.5 s, then twice as long up to 10 s, for ever, with a
+	// jitter of 20 %. A call tries at once, if the attempt before is half a second ago. When the policy gives up, only a
+	// call tries.
+	Reconnect hubbub.RetryPolicy
+	// ConnectTimeout bounds one attempt to connect, and how long a call waits for it. Default 5 s.
+	ConnectTimeout time.Duration
+	// InvokeTimeout bounds a call. Default 30 s.
+	InvokeTimeout time.Duration
+	// MaxPending bounds the calls that wait for their end at a time; more are refused with 503. Default 1000.
+	MaxPending int
+	// CoreOptions are those of the connection to a Core server. Header, Token and the hooks are set by the gateway.
+	CoreOptions signalr.ClientOptions
+	// ClassicOptions are those of the connection to a classic server. Header, Token and the hooks are set by the gateway.
+	ClassicOptions classic.ClientOptions
+}
+
+func (h *Hub) setDefaults() {
+	positive(&h.ConnectTimeout, 5*time.Second)
+	positive(&h.InvokeTimeout, 30*time.Second)
+	positive(&h.MaxPending, 1000)
+	if h.InvokeKey == "" {
+		h.InvokeKey = h.ReceiveKey
+	}
+	if h.Reconnect == nil {
+		h.Reconnect = hubbub.Jitter(hubbub.RetryForever(minRetry, 10*time.Second), 0.2)
+	}
+}
+
+func (h *Hub) check() error {
+	u, err := url.Parse(h.URL)
+	switch {
+	case err != nil:
+		return fmt.Errorf("address: %w", err)
+	case (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+		return fmt.Errorf("address %q, want http://host/path or https://host/path", h.URL)
+	case h.Dialect > Classic:
+		return fmt.Errorf("dialect %v, want auto, core or classic", h.Dialect)
+	case h.Dialect == Classic && h.HubName == "":
+		return fmt.Errorf("no HubName, want the name of the hub on the classic server")
+	}
+	return nil
+}
+
+// HubRoute is one method of a hub downstream that can be called, one that it calls, or both.
+type HubRoute struct {
+	// InvokeMethod is what is called. Default none: the route cannot be called.
+	InvokeMethod string
+	// ReceiveMethod is what the hub calls, and under which name clients of the GatewayHub hear of it. Default none.
+	ReceiveMethod string
+	// ReceiveGroup is what clients subscribe to with [BroadcastGroup], which needs one.
+	ReceiveGroup string
+	// BroadcastType says who hears of it. Default BroadcastAll.
+	BroadcastType Broadcast
+	// ReceiveParameterTypes are names of types for the orchestration. Default none.
+	ReceiveParameterTypes []string
+	// Unwrap sends the arguments as the hub has sent them. Default false: clients get two, an array of those and {}.
+	Unwrap bool
+}
+
+func (r *HubRoute) check(h *Hub) error {
+	switch {
+	case r.InvokeMethod == "" && r.ReceiveMethod == "":
+		return fmt.Errorf("neither InvokeMethod nor ReceiveMethod, want one")
+	case r.BroadcastType > BroadcastIndividual:
+		return fmt.Errorf("broadcast type %v, want All, Group or Individual", r.BroadcastType)
+	case r.BroadcastType == BroadcastGroup && r.ReceiveGroup == "":
+		return fmt.Errorf("no ReceiveGroup, want one with broadcast type Group")
+	case r.BroadcastType != BroadcastAll && h.ReceiveKey == "":
+		return fmt.Errorf("the hub has no ReceiveKey, want one with broadcast type %v", r.BroadcastType)
+	}
+	return nil
+}
+
+// HubRoutes is where the routes of one hub are registered.
+type HubRoutes struct {
+	g      *Gateway
+	key    string // in lower case
+	hub    Hub
+	routes []*hubRoute // as registered
+	link   *downstream
+	count  struct{ invoked, failed, refused, delivered, connects atomic.Uint64 }
+}
+
+type hubRoute struct {
+	HubRoute
+	hub *HubRoutes
+	key string // in lower case
+}
+
+// AddRoute registers a route under key, which is unique in the hub without regard to case. It panics if the route or the key
+// cannot be used, and after [Gateway.Start]. It returns h.
+func (h *HubRoutes) AddRoute(key string, r HubRoute) *HubRoutes {
+	h.g.registering("AddRoute " + h.key + "/" + key)
+	err := r.check(&h.hub)
+	key = h.g.newKey("AddRoute "+h.key+"/", key, h.route(key) != nil)
+	if err != nil {
+		panic(fmt.Sprintf("gateway: AddRoute %s/%s: %v", h.key, key, err))
+	}
+	r.ReceiveParameterTypes = slices.Clone(r.ReceiveParameterTypes)
+	h.routes = append(h.routes, &hubRoute{HubRoute: r, hub: h, key: key})
+	return h
+}
+
+// route returns the route with that key in any case, nil if there is none.
+func (h *HubRoutes) route(key string) *hubRoute {
+	for _, r := range h.routes {
+		if strings.EqualFold(r.key, key) {
+			return r
+		}
+	}
+	return nil
+}
