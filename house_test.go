@@ -58,7 +58,7 @@ var mayImport = map[string][]string{
 
 // testsMayImport lists what tests may import beyond that, by room; the star is for every room.
 var testsMayImport = map[string][]string{
-	"*":    {"hubtest", "backplane/backplanetest", "internal/assert", "internal/rawclient"},
+	"*":       {"hubtest", "backplane/backplanetest", "internal/assert", "internal/rawclient"},
 	root:      {"signalr", "classic", "auth"},
 	"auth":    {"signalr"},
 	"classic": {"signalr"}, // one hub on both
