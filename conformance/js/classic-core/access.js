@@ -48,7 +48,7 @@ export const access = {
 
 async function refused(env, session, want) {
   const { message, status } = await session.refusal();
-  if (env.jsonp) { // a script element does not tell why it has failed
+  if (!env.exact) { // neither a script element nor the client without jQuery tells why it has failed
     matches(message, /^Error during negotiation request/);
     return;
   }

@@ -30,6 +30,11 @@ export class ClassicEnv {
     return this.transport === "auto" ? "webSockets" : this.transport;
   }
 
+  /** Whether the errors of requests have their status, and a poll that is given up is no error: only with jQuery's own requests. */
+  get exact() {
+    return this.kit.$ !== undefined && !this.jsonp;
+  }
+
   get streaming() {
     return this.effective !== "longPolling";
   }

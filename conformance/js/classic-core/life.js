@@ -7,7 +7,8 @@ export const life = {
     const { id } = session;
     session.stop();
     equal(session.states.at(-1), "disconnected", "state");
-    equal(session.raised, ["disconnected"], "events");
+    const raised = env.exact ? session.raised : session.raised.slice(-1); // without jQuery the poll that is given up is an error
+    equal(raised, ["disconnected"], "events");
     equal(await session.noted("RefHub stopped", id, 3_000), ["RefHub connected", "RefHub stopped"]);
   },
 
@@ -27,7 +28,8 @@ export const life = {
     await session.start();
     equal(session.id === first, false, "the new id is the old one");
     equal(await session.invoke("Echo", "again"), "again");
-    equal(session.states, ["connecting", "connected", "disconnected", "connecting", "connected"], "states");
+    const states = session.states.filter((state) => env.exact || state !== "reconnecting");
+    equal(states, ["connecting", "connected", "disconnected", "connecting", "connected"], "states");
   },
 
   async "the server ends a connection for good"(env) {
@@ -43,7 +45,7 @@ export const life = {
   async "a hub that cannot be is refused before anything else"(env) {
     const session = env.build({ hubs: ["NoHub"] });
     const { message, status } = await session.refusal();
-    if (env.jsonp) {
+    if (!env.exact) {
       matches(message, /^Error during negotiation request/);
       return;
     }
