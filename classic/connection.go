@@ -27,7 +27,8 @@ type connection struct {
 	mu       sync.Mutex
 	views    []*view
 	visitors map[*service]*view
-	req      *hubbub.Request // of the newest stream, or what came before one
+	barred   map[*service]bool // hubs that refused a later request
+	req      *hubbub.Request   // of the newest stream, or what came before one
 	log      log
 	stream   stream
 	number   uint64 // of the stream

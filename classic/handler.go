@@ -113,6 +113,7 @@ type exchange struct {
 	id      string     // of the connection
 	old     bool       // the connection is older than this server, or negotiated elsewhere
 	hubs    []*service // listed in connectionData and allowed
+	refused []*service // listed and not allowed, while another is
 }
 
 // serve answers every request, with the checks in the order of SignalR 2.x.
@@ -198,6 +199,8 @@ func (x *exchange) authorize() bool {
 		seen[s] = true
 		if s.hub.Authorize(x.r.Context(), x.user) {
 			x.hubs = append(x.hubs, s)
+		} else {
+			x.refused = append(x.refused, s)
 		}
 	}
 	if len(listed) > 0 && len(x.hubs) == 0 {

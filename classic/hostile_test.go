@@ -117,3 +117,51 @@ func soon(is func() bool) bool {
 	}
 	return true
 }
+
+// TestRefusedLater: a hub that refuses the user of a later request, who may still reach another, is silent from then on.
+func TestRefusedLater(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"reconnect", "poll", "send"} {
+		s := newServer(t, func(c *config) {
+			c.classic.Auth = func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					u := &hubbub.User{ID: "ann", Claims: map[string]any{"role": strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}}
+					next.ServeHTTP(w, r.WithContext(hubbub.WithUser(r.Context(), u)))
+				})
+			}
+		})
+		both := func(c *client) { c.hubs, c.user = `[{"name":"refhub"},{"name":"authhub"}]`, "member" }
+		c := s.negotiated("longPolling", both)
+		_, body := c.get("connect", nil)
+		c.parse(body)
+		c.start()
+		s.heard("connected:AuthHub " + c.id)
+		c.user = "nobody"
+		s.send("first")
+		if command == "send" {
+			c.send(`{"H":"refhub","M":"Nothing","I":0}`)
+		} else {
+			_, body = c.get(command, c.resume())
+			c.parse(body)
+		}
+		s.heard("disconnected:AuthHub " + c.id)
+		if err := s.only.All().Send(t.Context(), "Msg", "secret"); err != nil {
+			t.Fatal(err)
+		}
+		if _, body := c.send(`{"H":"authhub","M":"Secret","I":1}`); strings.Contains(body, "42") {
+			t.Errorf("%s: answer %s", command, body)
+		}
+		s.send("last")
+		all := ""
+		for !strings.Contains(all, "last") {
+			_, body = c.get("poll", c.resume())
+			all += c.parse(body).raw
+		}
+		if strings.Contains(all, "secret") {
+			t.Errorf("%s: heard %s", command, all)
+		}
+		if got := strings.Join(s.eventsOf(c.id), " "); strings.Contains(got, "disconnected:RefHub") {
+			t.Errorf("%s: events %s", command, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package classic
 import (
 	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/hubbub-go/hubbub"
 )
@@ -28,6 +29,9 @@ func (x *exchange) open(returning bool) *connection {
 		}
 	}
 	c.renew(x.user)
+	for _, s := range x.refused {
+		c.leave(s)
+	}
 	var groups map[string][]string
 	if token := x.field("groupstoken"); token != "" && returning {
 		groups = parseGroupsToken(token, x.e.opts.Keys, x.id)
@@ -73,6 +77,9 @@ func (c *connection) join(hubs []*service, user *hubbub.User, groups map[string]
 	c.joining.Lock()
 	defer c.joining.Unlock()
 	for _, s := range hubs {
+		c.mu.Lock()
+		delete(c.barred, s)
+		c.mu.Unlock()
 		if v := c.view(s); v != nil {
 			if err := v.restore(groups); err != nil {
 				return err
@@ -100,6 +107,27 @@ func (c *connection) join(hubs []*service, user *hubbub.User, groups map[string]
 		}
 	}
 	return nil
+}
+
+// leave takes the connection out of a hub that the user may no longer reach.
+func (c *connection) leave(s *service) {
+	c.joining.Lock()
+	defer c.joining.Unlock()
+	v := c.view(s)
+	c.mu.Lock()
+	if c.barred == nil {
+		c.barred = make(map[*service]bool)
+	}
+	c.barred[s] = true
+	if v == nil {
+		c.mu.Unlock()
+		return
+	}
+	c.views = slices.DeleteFunc(slices.Clone(c.views), func(other *view) bool { return other == v })
+	c.mu.Unlock()
+	v.link.Detach(hubbub.ErrUnauthorized)
+	c.regroup.Store(true)
+	c.wake()
 }
 
 // restore puts a client that this server has not connected itself back into its groups, the first time that it proves them.

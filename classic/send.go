@@ -25,13 +25,20 @@ func (c *connection) receive(data []byte, route string) error {
 		c.answer(id, errUnknownHub)
 		return nil
 	}
-	if c.view(s) == nil && !s.hub.Authorize(context.Background(), c.currentUser()) {
+	if c.view(s) == nil && (c.isBarred(s) || !s.hub.Authorize(context.Background(), c.currentUser())) {
 		c.answer(id, hubbub.ErrUnauthorized)
 		return nil
 	}
 	return c.call(s, &hubbub.Invocation{
 		ID: string(id), Target: in.method, Args: hubbub.RawArgs(in.args, c.ep.values), State: hubbub.NewState(in.state),
 	}, len(data))
+}
+
+// isBarred reports whether the hub has refused the user of a later request.
+func (c *connection) isBarred(s *service) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.barred[s]
 }
 
 // call hands an invocation to a hub. The calls of a connection are handed over one by one, so that they keep their order.
