@@ -420,6 +420,7 @@ func TestSlow(t *testing.T) {
 		s := newServer(t, func(c *config) {
 			c.classic.SlowConsumer = mode
 			c.hub.MaximumQueuedBytes = 64 << 10
+			c.hub.SendTimeout = time.Minute // the stuck one is read from only at the end
 		})
 		slow, stuck := s.connect("webSockets")
 		_, quick := s.connect("webSockets")
