@@ -17,6 +17,8 @@ type Gateway struct {
 	config Config
 	hub    *hubbub.Hub // nil if it is off
 	hubs   []*HubRoutes
+	apis   []*APIRoutes
+	cache  cache
 
 	mu      sync.Mutex
 	started bool
@@ -107,6 +109,11 @@ func (g *Gateway) Close(ctx context.Context) error {
 	var err error
 	if g.hub != nil {
 		err = g.hub.Shutdown(ctx, 0)
+	}
+	for _, a := range g.apis {
+		if a.own != nil {
+			a.own.CloseIdleConnections()
+		}
 	}
 	if !started {
 		return err

@@ -24,6 +24,18 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	parts, ok := segments(r.URL)
 	switch {
 	case !ok:
+	case len(parts) == 1 && strings.EqualFold(parts[0], "orchestration"):
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			g.getOrchestration(w, r)
+			return
+		}
+	case len(parts) == 2:
+		if a := g.apiOf(parts[0]); a != nil {
+			if route := a.route(parts[1]); route != nil && (route.Verb == r.Method || (route.Verb == http.MethodGet && r.Method == http.MethodHead)) {
+				g.callAPI(w, r, route)
+				return
+			}
+		}
 	case len(parts) == 3 && strings.EqualFold(parts[0], "hub"):
 		if h := g.hubOf(parts[1]); h != nil && r.Method == http.MethodPost {
 			if route := h.route(parts[2]); route != nil && route.InvokeMethod != "" {
