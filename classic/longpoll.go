@@ -57,7 +57,7 @@ func (x *exchange) servePoll(c *connection, connecting bool) {
 		case <-s.over:
 			b, ok := c.appendNext(nil, s, number, &next, noFrame)
 			if !ok {
-				b = c.farewell()
+				b = c.farewell(x.field("messageid"))
 			}
 			_ = out.write(wrap(callback, b))
 			return
@@ -75,11 +75,16 @@ func wrap(callback string, json []byte) []byte {
 	return append(append([]byte(callback+"("), json...), ");"...)
 }
 
-// farewell is the last envelope of a poll that another has replaced, or whose connection has ended.
-func (c *connection) farewell() []byte {
+// farewell is the last envelope of a poll that another has replaced, or whose connection has ended. It gives the client back the
+// cursor that it came with: what the next poll has said meanwhile may not have come.
+func (c *connection) farewell(cursor string) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := append(appendCursor([]byte(`{"C":"`), c.epoch, c.log.next()), '"')
+	number := c.log.next()
+	if n, known, ok := parseCursor(cursor, c.epoch); known && ok {
+		number = n
+	}
+	b := append(appendCursor([]byte(`{"C":"`), c.epoch, number), '"')
 	if c.shutdown {
 		b = append(b, `,"T":1`...)
 	}

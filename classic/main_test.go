@@ -242,6 +242,7 @@ type client struct {
 	protocol  string
 	cursor    string
 	groups    string
+	firstBody string // of the poll that another has replaced
 }
 
 const refHub = `[{"name":"refhub"}]`

@@ -345,8 +345,29 @@ func (c *client) pending() <-chan string {
 			bodies <- string(b)
 		}()
 	}
-	<-bodies
+	c.firstBody = <-bodies
 	return bodies
+}
+
+// TestReplacedPoll: a poll that another replaces gives the cursor back that it came with, so that a client which believes it
+// misses nothing.
+func TestReplacedPoll(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := s.negotiated("longPolling")
+	_, body := c.get("connect", nil)
+	c.parse(body)
+	c.start()
+	before := c.cursor
+	bodies := c.pending()
+	s.send(0)
+	answered := <-bodies
+	if got := fmt.Sprintf("%s", c.parse(answered).M); got != fmt.Sprint(numbered(0, 1)) {
+		t.Errorf("the poll that is there: %s", answered)
+	}
+	if first := c.firstBody; !like(first, `{"C":"`+before+`","M":[]}`) {
+		t.Errorf("the poll that was replaced: %s, want cursor %s", first, before)
+	}
 }
 
 // TestShutdown: polls are told to come back, streams end, and OnDisconnected runs.
