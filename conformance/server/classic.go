@@ -14,6 +14,9 @@ import (
 	"github.com/hubbub-go/hubbub/signalr"
 )
 
+// patience is how long clients wait for a transport: machines that run tests are busy.
+const patience = 20 * time.Second
+
 // classicApp is the part of the application for clients of classic SignalR.
 type classicApp struct {
 	keys   *hubbub.KeyRing
@@ -38,7 +41,7 @@ func newClassicApp(mux *http.ServeMux, auth func(http.Handler) http.Handler) *cl
 	c.hubs = append(hubs, c.raw)
 
 	endpoint := func(path string, change func(*classic.Options)) {
-		o := classic.Options{Auth: auth, Keys: c.keys}
+		o := classic.Options{Auth: auth, Keys: c.keys, TransportConnectTimeout: patience}
 		change(&o)
 		classic.MapHubs(mux, path, &o, hubs...)
 	}
@@ -55,9 +58,9 @@ func newClassicApp(mux *http.ServeMux, auth func(http.Handler) http.Handler) *cl
 		o.Transports, o.LongPollDelay = classic.LongPolling, 20*time.Millisecond
 	})
 	classic.MapHubs(mux, "/classic-both", &classic.Options{
-		Auth: auth, Keys: c.keys, EnableJSONP: true, Otherwise: signalr.Handler(c.ref.hub, &signalr.Options{Auth: auth, Keys: c.keys}),
+		Auth: auth, Keys: c.keys, EnableJSONP: true, TransportConnectTimeout: patience, Otherwise: signalr.Handler(c.ref.hub, &signalr.Options{Auth: auth, Keys: c.keys}),
 	}, c.ref.hub)
-	classic.MapConnection(mux, "/classic-raw", &classic.Options{Auth: auth, Keys: c.keys, EnableJSONP: true}, c.raw)
+	classic.MapConnection(mux, "/classic-raw", &classic.Options{Auth: auth, Keys: c.keys, EnableJSONP: true, TransportConnectTimeout: patience}, c.raw)
 	c.mountControls(mux)
 	return c
 }

@@ -38,7 +38,7 @@ func (l *lives) get(name string) *life {
 // begin must be called with the lock held.
 func (l *lives) begin(name string) {
 	one := &life{hub: newRefHub("RefHub", &hubbub.Options{}, l.events)}
-	one.handler = classic.Handler(&classic.Options{Keys: l.keys, EnableJSONP: true, KeepAlive: 2 * time.Second}, one.hub.hub)
+	one.handler = classic.Handler(&classic.Options{Keys: l.keys, EnableJSONP: true, KeepAlive: 2 * time.Second, TransportConnectTimeout: patience}, one.hub.hub)
 	if l.now == nil {
 		l.now = make(map[string]*life)
 	}

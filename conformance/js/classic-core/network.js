@@ -126,7 +126,7 @@ export const network = {
   },
 
   async "silence is noticed, and a server that speaks is not called silent"(env) {
-    const session = await env.open({ path: "/classic-short" });
+    const session = await env.open({ path: "/classic-brisk" });
     const group = env.unique("group");
     await session.invoke("Join", group);
     await new Promise((resolve) => setTimeout(resolve, 5_000)); // longer than the keep-alive timeout of 4 s

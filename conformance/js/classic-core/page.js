@@ -19,8 +19,8 @@ export const page = {
       equal(await refHub.server.echo("by script"), "by script");
       equal(await refHub.server.add(2, 3), 5);
       await refHub.server.toClient(hub.id, "hello");
-      await until(() => heard.length === 1, "the message");
-      equal(heard[0], [hub.id, "hello"]);
+      await until(() => heard.length >= 1, "the message");
+      equal(heard, [[hub.id, "hello"]]);
       equal(await env.events(hub.id), ["RefHub connected"], "only hubs with handlers are listed");
     } finally {
       hub.stop(true, true);
@@ -109,8 +109,8 @@ export const page = {
       for (const member of members) {
         equal(await member.heard.atLeast(2), [["Counted", { Name: name }], ["Msg", group, "from Core"]]);
       }
-      await until(() => heard.length === 4, "what the Core clients heard");
-      equal(heard.filter(({ Name }) => Name === name).length, 2, "Core clients that heard the classic page");
+      await until(() => heard.length >= 4, "what the Core clients heard");
+      equal([heard.length, heard.filter(({ Name }) => Name === name).length], [4, 2], "Core clients that heard the classic page");
       equal(await (await env.get(`/classic-encoded?name=${name}`)).json(), 2, "encodings: one for each dialect");
     } finally {
       await Promise.all(cores.map((connection) => connection.stop()));
