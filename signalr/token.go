@@ -48,7 +48,7 @@ func (t *token) encode(keys *hubbub.KeyRing, path string) string {
 // parseToken returns the token if it is one that a node with these keys has signed for the endpoint.
 func parseToken(s string, keys *hubbub.KeyRing, path string) (token, bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != tokenSize+sha256.Size || b[0] != tokenVersion {
+	if err != nil || strings.ContainsAny(s, "\r\n") || len(b) != tokenSize+sha256.Size || b[0] != tokenVersion { // decoders skip ends of lines
 		return token{}, false
 	}
 	b, mac := b[:tokenSize], b[tokenSize:]

@@ -152,6 +152,16 @@ func TestEndpointDisabledTransports(t *testing.T) {
 	}
 }
 
+// TestEndpointTokenIsExact: a token is good in the spelling that negotiate gave, and in no other that decodes to the same bytes.
+func TestEndpointTokenIsExact(t *testing.T) {
+	t.Parallel()
+	s := start(t, setup{})
+	token := rawclient.Negotiate(t, s.url, "negotiateVersion=1", nil).ConnectionToken
+	for _, spelling := range []string{token + "%0A", "%0D" + token, token[:8] + "%0D%0A" + token[8:]} {
+		row{method: "GET", path: "?id=" + spelling, status: 404, kind: "text/plain", text: "No Connection with that ID"}.check(t, s.url)
+	}
+}
+
 // TestEndpointBoundConnection has the rows about a connection that has a transport.
 func TestEndpointBoundConnection(t *testing.T) {
 	t.Parallel()
