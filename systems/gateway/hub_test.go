@@ -220,6 +220,7 @@ func TestInvokeDownstreamHub(t *testing.T) {
 		{with("key", "note", "dataArray", []any{}), `[]`},
 		{with("key", "note", "data", nil, "dataArray", []any{1}), `[1]`},
 		{with("key", "note", "data", 7, "dataArray", []any{1}), `[7]`},
+		{map[string]any{"Api": "CHAT", "Key": "Note", "ReceiveKey": secret, "Data": nil, "DataArray": []any{"as .NET names it"}}, `["as .NET names it"]`},
 	} {
 		l.call("InvokeDownstreamHub", x.args, "")
 		if note := <-got; note != x.want {

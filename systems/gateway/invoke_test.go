@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -195,9 +196,10 @@ func TestReconnects(t *testing.T) {
 			hub := c.as(d)
 			hub.Reconnect = hubbub.RetryForever(time.Millisecond, 10*time.Millisecond)
 			hub.Header = http.Header{"X-Who": {"gateway"}}
+			hub.Token = func(context.Context) (string, error) { return "secret", nil }
 			s := newServer(t, gateway.Config{}, func(g *gateway.Gateway) { g.AddHub("chat", hub).AddRoute("room", room) }).connected()
-			if got := (<-c.header).Get("X-Who"); got != "gateway" {
-				t.Errorf("header %q, want that of the hub", got)
+			if got := <-c.header; got.Get("X-Who") != "gateway" || got.Get("Authorization") != "Bearer secret" {
+				t.Errorf("headers %v, want those of the hub", got)
 			}
 			a := s.listen("ReceiveMessage")
 			c.say("ReceiveMessage", "before")
