@@ -3,7 +3,11 @@ package classic_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -340,4 +344,35 @@ func serve(t testing.TB, hub *hubbub.Hub) *server {
 	s := &server{t: t, hub: hub, only: hubbub.NewHub("none", nil), came: make(chan struct{}, 1)}
 	s.mount(&classic.Options{Keys: ringOf(t, "k")}, hub)
 	return s
+}
+
+// TestManyPosts: calls that come side by side are all answered, each with its own result.
+func TestManyPosts(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c, _ := s.connect("serverSentEvents")
+	for range 20 {
+		var all sync.WaitGroup
+		for i := range 50 {
+			all.Go(func() {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.address("send", nil),
+					strings.NewReader("data="+url.QueryEscape(fmt.Sprintf(`{"H":"refhub","M":"Add","A":[%d,1],"I":%d}`, i, i))))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				res, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer res.Body.Close()
+				b, err := io.ReadAll(res.Body)
+				if want := fmt.Sprintf(`{"R":%d,"I":"%d"}`, i+1, i); err != nil || string(b) != want {
+					t.Errorf("answer %q, error %v, want %s", b, err, want)
+				}
+			})
+		}
+		all.Wait()
+	}
 }
