@@ -97,7 +97,7 @@ func (g *Gateway) Start() error {
 }
 
 // Close asks the clients of the GatewayHub to leave, ends the connections downstream and returns when nothing of the gateway
-// runs any more, or when ctx ends, with its error. Calls that wait fail with 503.
+// runs any more, or when ctx ends, with its error. Calls that wait fail. Closing twice does nothing.
 func (g *Gateway) Close(ctx context.Context) error {
 	g.mu.Lock()
 	started, closed := g.started, g.closed
