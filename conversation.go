@@ -132,7 +132,7 @@ func (v *conversation) open(stream bool, uploads int) (*outgoing, []string, erro
 		return nil, nil, ErrNotConnected
 	}
 	ids := v.nextIDs(uploads)
-	o := &outgoing{id: v.nextIDs(1)[0], stream: stream}
+	o := &outgoing{id: v.nextID(), stream: stream}
 	if !stream {
 		o.answer = make(chan *Completion, 1)
 		v.waiting++
@@ -143,12 +143,19 @@ func (v *conversation) open(stream bool, uploads int) (*outgoing, []string, erro
 }
 
 func (v *conversation) nextIDs(n int) []string {
+	if n == 0 {
+		return nil
+	}
 	ids := make([]string, n)
 	for i := range ids {
-		v.lastID++
-		ids[i] = strconv.FormatUint(v.lastID, 10)
+		ids[i] = v.nextID()
 	}
 	return ids
+}
+
+func (v *conversation) nextID() string {
+	v.lastID++
+	return strconv.FormatUint(v.lastID, 10)
 }
 
 // drop forgets a call; what still comes for it is ignored. It reports whether the call was not over.

@@ -325,7 +325,7 @@ func (c *clientConn) encode(m hubbub.Message) (b []byte, err error) {
 			err = fmt.Errorf("panic in the encoder of a value: %v", p)
 		}
 	}()
-	return c.d.proto.Append(nil, m)
+	return c.d.proto.Append(make([]byte, 0, 128), m)
 }
 
 // control sends a message of this dialect before others.

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 
 	"github.com/coder/websocket"
 
-	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/internal/sse"
 )
 
@@ -60,9 +61,11 @@ func (c *clientConn) startPlain(ctx context.Context) (clientTransport, error) {
 
 // clientSocket is a WebSocket.
 type clientSocket struct {
-	c    *clientConn
 	conn *websocket.Conn
 	typ  websocket.MessageType
+	net  net.Conn        // below conn; nil if the HTTP client does not tell it
+	ctx  context.Context // of reading and writing: one that never ends costs no allocation, but then net must be there to be cut
+	stop context.CancelFunc
 }
 
 // dialWebSocket opens a socket with a fresh access token, as the .NET client does: a stateful connection may be older than the one
@@ -73,6 +76,8 @@ func (c *clientConn) dialWebSocket(ctx context.Context) (clientTransport, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.d.opts.RequestTimeout)
 	defer cancel()
+	s := &clientSocket{typ: websocket.MessageText, ctx: context.Background(), stop: func() {}}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { s.net = got.Conn }})
 	opts := &websocket.DialOptions{HTTPClient: c.d.http, HTTPHeader: c.d.header(c.n), CompressionMode: websocket.CompressionDisabled}
 	conn, res, err := websocket.Dial(ctx, c.n.transportURL().String(), opts)
 	if err != nil && res != nil && res.StatusCode == http.StatusUnauthorized && c.d.renewable(c.n) {
@@ -95,34 +100,50 @@ func (c *clientConn) dialWebSocket(ctx context.Context) (clientTransport, error)
 	if limit := c.d.opts.MaximumReceiveMessageSize; limit > 0 {
 		conn.SetReadLimit(int64(limit) + 1<<20)
 	}
-	s := &clientSocket{c: c, conn: conn, typ: websocket.MessageText}
 	if c.d.proto.binary() {
 		s.typ = websocket.MessageBinary
+	}
+	if s.conn = conn; s.net == nil {
+		s.ctx, s.stop = context.WithCancel(c.ctx)
 	}
 	return s, nil
 }
 
-func (s *clientSocket) read(ctx context.Context) ([]byte, error) {
-	_, p, err := s.conn.Read(ctx)
+func (s *clientSocket) read(context.Context) ([]byte, error) {
+	_, p, err := s.conn.Read(s.ctx)
+	if err == nil {
+		return p, nil
+	}
 	if websocket.CloseStatus(err) == websocket.StatusNormalClosure || websocket.CloseStatus(err) == websocket.StatusNoStatusRcvd {
 		return nil, io.EOF
 	}
 	if errors.Is(err, io.EOF) { // TCP ended without a close frame
 		return nil, fmt.Errorf("the server closed the WebSocket without a close frame: %w", io.ErrUnexpectedEOF)
 	}
-	return p, err
+	return nil, err
 }
 
-func (s *clientSocket) write(ctx context.Context, b []byte) error {
-	return s.conn.Write(ctx, s.typ, b)
+func (s *clientSocket) write(_ context.Context, b []byte) error {
+	return s.conn.Write(s.ctx, s.typ, b)
 }
 
 func (s *clientSocket) close(ctx context.Context) {
-	defer context.AfterFunc(ctx, func() { s.c.cancel(hubbub.ErrClosed) })() // ends the reading, and with it the socket
+	defer context.AfterFunc(ctx, s.disconnect)()
 	_ = s.conn.Close(websocket.StatusNormalClosure, "")
 }
 
-func (s *clientSocket) cut() { _ = s.conn.CloseNow() }
+func (s *clientSocket) cut() {
+	s.disconnect()
+	_ = s.conn.CloseNow()
+}
+
+// disconnect ends the connection below, and with it a Close that waits for the server.
+func (s *clientSocket) disconnect() {
+	s.stop()
+	if s.net != nil {
+		_ = s.net.Close()
+	}
+}
 
 // post sends what a client of an event stream or Long Polling says.
 func (c *clientConn) post(ctx context.Context, b []byte) error {
