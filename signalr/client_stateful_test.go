@@ -276,7 +276,7 @@ func TestClientStatefulCuts(t *testing.T) {
 				}
 				n = max(cuts/4, 1)
 			}
-			opts := &hubbub.Options{StatefulReconnectBufferSize: test.buffer}
+			opts := &hubbub.Options{StatefulReconnectBufferSize: test.buffer, EnableDetailedErrors: true}
 			client := signalr.ClientOptions{Protocol: test.protocol, StatefulReconnectBufferSize: test.buffer}
 			statefulCuts(t, statefulServer(t, opts), client, n, strings.Repeat("x", test.padding))
 		})
@@ -343,7 +343,16 @@ func cutMany(t *testing.T, p *faultProxy, random *rand.Rand, cuts int, enough fu
 			})
 			i++
 		}
-		receive(t, "the cut", cut)
+		await(t, "the cut", func() bool { return enough() || closed(cut) })
+	}
+}
+
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -358,4 +367,42 @@ func isControl(b []byte) bool {
 		}
 	}
 	return false
+}
+
+// A socket may be cut while messages are said again that were received long ago. Their sender may have heard so meanwhile, and goes
+// on behind them.
+func TestClientStatefulCutWhileReplayed(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.members = `"useStatefulReconnect":true,`
+	got := make(chan int, 8)
+	closed := make(chan error, 1)
+	opts := signalr.ClientOptions{Transports: signalr.WebSockets, StatefulReconnect: true}
+	opts.OnClosed = func(err error) { closed <- err }
+	_, peer := f.connect(opts, func(c *signalr.Client) {
+		c.On("Item", hubbub.Action1(func(_ context.Context, i int) error { got <- i; return nil }))
+	})
+	item := func(i int) string { return fmt.Sprintf(`{"type":1,"target":"Item","arguments":[%d]}`, i) }
+	hear := func(want int) {
+		t.Helper()
+		select {
+		case i := <-got:
+			if i != want {
+				t.Fatalf("item %d, want %d", i, want)
+			}
+		case err := <-closed:
+			t.Fatalf("closed: %v", err)
+		}
+	}
+	peer.say(item(1), item(2), item(3))
+	for i := 1; i <= 3; i++ {
+		hear(i)
+	}
+	peer.cut()
+	peer = f.accept()
+	peer.say(`{"type":9,"sequenceId":1}`, item(1))
+	peer.cut()
+	peer = f.accept()
+	peer.say(`{"type":9,"sequenceId":4}`, item(4))
+	hear(4)
 }

@@ -138,12 +138,15 @@ func (r *replay) fill(owner any, out *hubbub.Outbox, dst []byte, max int) ([]byt
 func (r *replay) received(n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.weight += n
 	id := r.next
 	r.next++
 	if id <= r.latest {
+		if id == r.latest { // said again to its end: the sender does not know yet that it was received
+			r.weight = r.limit
+		}
 		return false
 	}
+	r.weight += n
 	r.latest = id
 	return true
 }
@@ -152,7 +155,7 @@ func (r *replay) received(n int) bool {
 func (r *replay) sequence(id int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if id < 1 || id > r.next {
+	if id < 1 || id > r.latest+1 { // not r.next, which is lower when a socket was cut while it said again what had been received
 		return hubbub.Classify("InvalidOperationException", nil, "Sequence ID greater than amount of messages we've received.")
 	}
 	r.next = id
@@ -200,10 +203,11 @@ func (r *replay) due() (int64, bool) {
 	return r.owed()
 }
 
-// owed is due. It needs r.mu.
+// owed is due, but for what is just being said again: if it were acknowledged now and the socket cut, the next Sequence would be
+// higher than what ASP.NET Core has counted. It needs r.mu.
 func (r *replay) owed() (int64, bool) {
 	r.weight = 0
-	if r.latest <= r.acked {
+	if r.latest <= r.acked || r.next <= r.latest {
 		return 0, false
 	}
 	r.acked = r.latest
