@@ -138,15 +138,12 @@ func (r *replay) fill(owner any, out *hubbub.Outbox, dst []byte, max int) ([]byt
 func (r *replay) received(n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.weight += n
 	id := r.next
 	r.next++
 	if id <= r.latest {
-		if id == r.latest { // said again to its end: the sender does not know yet that it was received
-			r.weight = r.limit
-		}
 		return false
 	}
-	r.weight += n
 	r.latest = id
 	return true
 }
@@ -206,10 +203,10 @@ func (r *replay) due() (int64, bool) {
 // owed is due, but for what is just being said again: if it were acknowledged now and the socket cut, the next Sequence would be
 // higher than what ASP.NET Core has counted. It needs r.mu.
 func (r *replay) owed() (int64, bool) {
-	r.weight = 0
 	if r.latest <= r.acked || r.next <= r.latest {
 		return 0, false
 	}
+	r.weight = 0
 	r.acked = r.latest
 	return r.latest, true
 }
