@@ -197,6 +197,8 @@ func (c *connection) attach(s stream, t Transport, req *hubbub.Request, cursor, 
 			}
 		case known:
 			c.log.rewind(c.log.first + uint64(len(c.log.kept)))
+		case c.returning.Load(): // its cursor is of a server before this one: what this one has written to an earlier stream did not come
+			c.log.rewind(c.log.first)
 		}
 	}
 	if c.theirs = groups; groups != "" && c.groups == "" {

@@ -370,6 +370,28 @@ func TestReplacedPoll(t *testing.T) {
 	}
 }
 
+// TestReturnTwice: what a new server has written to a stream that broke at once comes again: the client's cursor is still that of
+// the server before.
+func TestReturnTwice(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c, _ := s.connect("webSockets")
+	next := newServer(t)
+	c.s = next
+	cursor := c.cursor
+	ch := c.open("reconnect")
+	next.heard("reconnected:RefHub " + c.id)
+	next.send(0)
+	ch.messages(1)
+	ch.close()
+	c.cursor = cursor
+	ch = c.open("reconnect")
+	next.send(1)
+	if got := fmt.Sprint(ch.messages(2)); got != fmt.Sprint(numbered(0, 2)) {
+		t.Errorf("got %s", got)
+	}
+}
+
 // TestShutdown: polls are told to come back, streams end, and OnDisconnected runs.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
