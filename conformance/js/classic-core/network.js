@@ -136,8 +136,7 @@ export const network = {
       return; // polls have no keep-alive
     }
     await env.kit.freeze(true);
-    await session.event("connectionSlow");
-    await env.publish(group, 0, 3);
+    await env.publish(group, 0, 3); // a busy page may go from well to lost without the warning between
     await session.event("reconnecting");
     await env.kit.freeze(false);
     await session.event("reconnected");
