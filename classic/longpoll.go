@@ -3,6 +3,8 @@ package classic
 import (
 	"net/http"
 	"time"
+
+	"github.com/hubbub-go/hubbub/internal/sse"
 )
 
 // pollBytes is about how many bytes of messages one poll carries.
@@ -26,9 +28,9 @@ func (x *exchange) servePoll(c *connection, connecting bool) {
 		h.Set("Content-Type", "application/javascript; charset=UTF-8")
 	}
 	h.Set("Cache-Control", "no-cache, no-store")
-	out := newWriter(x.w, x.e.sendTimeout)
+	out := sse.NewWriter(x.w, x.e.sendTimeout)
 	x.w.WriteHeader(http.StatusOK)
-	if out.rc.Flush() != nil {
+	if out.Flush() != nil {
 		return
 	}
 	next := envelope{initial: connecting, max: pollBytes, delay: int(o.LongPollDelay / time.Millisecond)}
@@ -43,13 +45,13 @@ func (x *exchange) servePoll(c *connection, connecting bool) {
 	for {
 		b, ok := c.appendNext(nil, s, number, &next, noFrame)
 		if ok {
-			_ = out.write(wrap(callback, b))
+			_ = out.Send(wrap(callback, b))
 			return
 		}
 		select {
 		case <-s.wakeup:
 		case <-silence:
-			if out.write([]byte{' '}) != nil {
+			if out.Send([]byte{' '}) != nil {
 				return
 			}
 		case <-timeout.C:
@@ -59,7 +61,7 @@ func (x *exchange) servePoll(c *connection, connecting bool) {
 			if !ok {
 				b = c.farewell(x.field("messageid"))
 			}
-			_ = out.write(wrap(callback, b))
+			_ = out.Send(wrap(callback, b))
 			return
 		case <-x.r.Context().Done():
 			return

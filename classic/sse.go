@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/hubbub-go/hubbub/internal/sse"
 )
 
 // events is a stream over an HTTP response that does not end: Server-Sent Events, or a forever frame.
@@ -82,8 +84,8 @@ func (x *exchange) serveEvents(c *connection, connecting bool, frame string) {
 	}
 	defer c.detach(s)
 	x.w.WriteHeader(http.StatusOK)
-	out := newWriter(x.w, x.e.sendTimeout)
-	if out.write([]byte(f.head)) != nil {
+	out := sse.NewWriter(x.w, x.e.sendTimeout)
+	if out.Send([]byte(f.head)) != nil {
 		return
 	}
 	x.arrived(c)
@@ -91,7 +93,7 @@ func (x *exchange) serveEvents(c *connection, connecting bool, frame string) {
 }
 
 // run writes what there is to say until the stream ends.
-func (s *events) run(ctx context.Context, out *writer, f form, number uint64, connecting bool) {
+func (s *events) run(ctx context.Context, out *sse.Writer, f form, number uint64, connecting bool) {
 	c := s.c
 	next := envelope{initial: connecting, max: envelopeBytes}
 	var silence <-chan time.Time
@@ -118,7 +120,7 @@ func (s *events) run(ctx context.Context, out *writer, f form, number uint64, co
 			buf = append(buf, f.after...)
 		}
 		if len(buf) > 0 {
-			if out.write(buf) != nil {
+			if out.Send(buf) != nil {
 				return
 			}
 			continue
@@ -127,7 +129,7 @@ func (s *events) run(ctx context.Context, out *writer, f form, number uint64, co
 		select {
 		case <-s.wakeup:
 		case <-silence:
-			if out.write([]byte(f.keepAlive)) != nil {
+			if out.Send([]byte(f.keepAlive)) != nil {
 				return
 			}
 		case <-s.over:
@@ -160,28 +162,3 @@ func escapeMarkup(dst, json []byte) []byte {
 
 // appendNumber appends a number.
 func appendNumber(dst []byte, n int) []byte { return strconv.AppendInt(dst, int64(n), 10) }
-
-// writer writes to a response at once and not longer than a time limit.
-type writer struct {
-	w       http.ResponseWriter
-	rc      *http.ResponseController
-	timeout time.Duration
-}
-
-func newWriter(w http.ResponseWriter, timeout time.Duration) *writer {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Time{}) // the limits of the host are for ordinary requests
-	return &writer{w, rc, timeout}
-}
-
-func (o *writer) write(b []byte) error {
-	_ = o.rc.SetWriteDeadline(time.Now().Add(o.timeout))
-	if _, err := o.w.Write(b); err != nil {
-		return err
-	}
-	if err := o.rc.Flush(); err != nil {
-		return err
-	}
-	_ = o.rc.SetWriteDeadline(time.Time{})
-	return nil
-}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/internal/sse"
 )
 
 // pollBytes is about how much one poll carries.
@@ -128,7 +129,7 @@ func (c *connection) cutPoll() { c.wake() }
 func (c *connection) carry(w http.ResponseWriter, r *http.Request, p *poll) {
 	timeout := time.NewTimer(c.ep.opts.PollTimeout)
 	defer timeout.Stop()
-	out := newEventWriter(w, c.sendTimeout())
+	out := sse.NewWriter(w, c.sendTimeout())
 	for {
 		over := c.out.Closed() // before looking, or the last words could come in between
 		body, _ := fill(c.out, nil, pollBytes)
@@ -136,7 +137,7 @@ func (c *connection) carry(w http.ResponseWriter, r *http.Request, p *poll) {
 			h := w.Header()
 			h.Set("Content-Type", "application/octet-stream")
 			h.Set("Content-Length", strconv.Itoa(len(body)))
-			if err := out.write(body); err != nil {
+			if err := out.Send(body); err != nil {
 				c.app.lost(nil)
 				c.finish(1000, true)
 				c.remove()

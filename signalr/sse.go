@@ -2,7 +2,6 @@ package signalr
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/internal/sse"
@@ -24,15 +23,15 @@ func (e *endpoint) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 	c.app.start()
 	defer c.remove()
-	out := newEventWriter(w, c.sendTimeout())
-	err := out.write([]byte(sse.Comment))
+	out := sse.NewWriter(w, c.sendTimeout())
+	err := out.Send([]byte(sse.Comment))
 	var buf []byte
 	for err == nil {
 		var more bool
 		over := c.out.Closed() // before looking, or the last words could come in between
 		buf, more = fill(c.out, buf[:0], 16<<10)
 		if len(buf) > 0 {
-			err = out.write(buf)
+			err = out.Send(buf)
 			if cap(buf) > 64<<10 {
 				buf = nil
 			}
@@ -49,42 +48,11 @@ func (e *endpoint) serveEvents(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	reason := error(nil)
-	if out.late(err) {
+	if sse.Late(err) {
 		reason = hubbub.ErrSlow
 	}
 	c.app.lost(reason)
 	c.finish(1000, true)
-}
-
-// eventWriter writes to a response at once and not longer than a time limit.
-type eventWriter struct {
-	w       http.ResponseWriter
-	rc      *http.ResponseController
-	timeout time.Duration
-}
-
-func newEventWriter(w http.ResponseWriter, timeout time.Duration) *eventWriter {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Time{}) // the limits of the host are for ordinary requests
-	return &eventWriter{w, rc, timeout}
-}
-
-func (o *eventWriter) write(b []byte) error {
-	_ = o.rc.SetWriteDeadline(time.Now().Add(o.timeout))
-	if _, err := o.w.Write(b); err != nil {
-		return err
-	}
-	if err := o.rc.Flush(); err != nil {
-		return err
-	}
-	_ = o.rc.SetWriteDeadline(time.Time{})
-	return nil
-}
-
-// late reports whether err is that of the time limit.
-func (o *eventWriter) late(err error) bool {
-	t, ok := err.(interface{ Timeout() bool })
-	return ok && t.Timeout()
 }
 
 // bindTransport finds or makes the connection for the GET of an event stream or the first poll, or answers why not. The
