@@ -1,6 +1,9 @@
 package signalr_test
 
 import (
+	"bufio"
+	"encoding/binary"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -13,12 +16,12 @@ type faultProxy struct {
 	listener net.Listener
 	target   string
 	alive    sync.WaitGroup
-
 	mu       sync.Mutex
 	change   *sync.Cond
 	links    map[*proxyLink]struct{}
 	accepted int
 	refuse   bool
+	whole    bool    // see WholeFrames
 	stalled  [2]bool // by direction
 	delay    time.Duration
 	piece    int                 // most bytes that are passed on at once
@@ -31,6 +34,7 @@ type faultProxy struct {
 // proxyLink is one connection of a client and the one to the server that belongs to it.
 type proxyLink struct {
 	client, server net.Conn
+	whole          bool
 	shut           [2]bool // directions that have ended; guarded by faultProxy.mu
 }
 
@@ -42,7 +46,7 @@ const (
 
 func (l *proxyLink) cut() {
 	for _, c := range []net.Conn{l.client, l.server} {
-		if tcp, ok := c.(*net.TCPConn); ok {
+		if tcp, ok := c.(*net.TCPConn); ok && (!l.whole || c == l.client) {
 			_ = tcp.SetLinger(0) // a reset, as of a network that went away
 		}
 		_ = c.Close()
@@ -133,6 +137,13 @@ func (p *faultProxy) Pieces(n int) {
 	p.piece = n
 }
 
+// WholeFrames passes on to servers only whole WebSocket frames, and makes a cut an end for them instead of a reset.
+func (p *faultProxy) WholeFrames(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.whole = on
+}
+
 // Refuse resets new connections at once, until it is called with false.
 func (p *faultProxy) Refuse(on bool) {
 	p.mu.Lock()
@@ -175,8 +186,8 @@ func (p *faultProxy) accept() {
 			_ = client.Close()
 			continue
 		}
-		l := &proxyLink{client: client, server: server}
 		p.mu.Lock()
+		l := &proxyLink{client: client, server: server, whole: p.whole}
 		if p.refuse || p.closed {
 			l.cut()
 			p.mu.Unlock()
@@ -193,8 +204,12 @@ func (p *faultProxy) accept() {
 // copy passes on one direction of a link until it ends.
 func (p *faultProxy) copy(l *proxyLink, direction int, to, from net.Conn) {
 	buf := make([]byte, 4096)
+	read := from.Read
+	if l.whole && direction == toServer {
+		buf, read = make([]byte, 1<<20), (&frameReader{r: bufio.NewReader(from)}).Read
+	}
 	for {
-		n, err := from.Read(buf)
+		n, err := read(buf)
 		for b := buf[:n]; len(b) > 0; {
 			pass, shut, cut := p.admit(l, direction, b)
 			if !shut {
@@ -220,6 +235,45 @@ func (p *faultProxy) copy(l *proxyLink, direction int, to, from net.Conn) {
 	}
 }
 
+// frameReader reads a request and then one whole WebSocket frame after the other.
+type frameReader struct {
+	r     *bufio.Reader
+	asked bool
+}
+
+// Read fills b with the lines of a request, one by one, or with a frame.
+func (f *frameReader) Read(b []byte) (int, error) {
+	if !f.asked {
+		line, err := f.r.ReadSlice('\n')
+		f.asked = len(line) <= 2
+		return copy(b, line), err
+	}
+	head, err := f.r.Peek(2)
+	if err != nil {
+		return 0, err
+	}
+	size, n := 2+4, int(head[1]&0x7f)
+	switch n {
+	case 126:
+		size += 2
+		if head, err = f.r.Peek(4); err == nil {
+			n = int(binary.BigEndian.Uint16(head[2:]))
+		}
+	case 127:
+		size += 8
+		if head, err = f.r.Peek(10); err == nil {
+			n = int(binary.BigEndian.Uint64(head[2:]))
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	if _, err := io.ReadFull(f.r, b[:size+n]); err != nil {
+		return 0, err
+	}
+	return size + n, nil
+}
+
 // admit waits as long as it must, and returns how many bytes of b may pass now, or whether the direction has ended. cut is not
 // nil if that was the last of them.
 func (p *faultProxy) admit(l *proxyLink, direction int, b []byte) (pass int, shut bool, cut func()) {
@@ -241,7 +295,9 @@ func (p *faultProxy) admit(l *proxyLink, direction int, b []byte) (pass int, shu
 		p.watch = nil
 		return len(b), false, func() {}
 	}
-	pass = min(len(b), p.piece)
+	if pass = min(len(b), p.piece); l.whole && direction == toServer {
+		return len(b), false, nil
+	}
 	if p.budget < 0 || int64(pass) < p.budget {
 		if p.budget >= 0 {
 			p.budget -= int64(pass)

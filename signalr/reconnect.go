@@ -26,6 +26,7 @@ type replay struct {
 	first   int64 // id of unacked[0]
 	sent    int   // how many of unacked have gone out on this socket
 	ackedBy int64 // highest id that the other side has acknowledged
+	extra   bool  // one message may go although unacked is full; see restart
 	held    bool
 	hold    *time.Timer
 	current any // the socket that is filled
@@ -114,8 +115,14 @@ func (r *replay) fill(owner any, out *hubbub.Outbox, dst []byte, max int) ([]byt
 		r.forget()
 		full := false
 		out.Take(func(b []byte, _ hubbub.MessageType) bool {
-			if full = !fits(b); full || r.bytes > r.limit {
+			if full = !fits(b); full {
 				return false
+			}
+			if r.bytes > r.limit {
+				if !r.extra {
+					return false
+				}
+				r.extra = false
 			}
 			dst = append(dst, b...)
 			r.unacked = append(r.unacked, b)
@@ -219,7 +226,8 @@ func (r *replay) restart(owner any, frame func(id int64) []byte) {
 	r.control = [][]byte{frame(r.first)}
 	r.sent = 0
 	r.held = false
-	r.acked = 0 // the last acknowledgement may have been lost with the socket
+	r.acked = 0    // the last acknowledgement may have been lost with the socket
+	r.extra = true // that of the other side too, and ASP.NET Core says it again only behind something new
 }
 
 // limiter allows a number of events a second, with some at once.
