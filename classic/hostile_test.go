@@ -96,7 +96,7 @@ func TestClosedToReturn(t *testing.T) {
 		if s.hub.CloseWhere(func(*hubbub.Caller) bool { return true }, "", false); true {
 			ch.ended()
 		}
-		c.transport = "longPolling"
+		c.transport = "serverSentEvents"
 		if status, _ := c.get("reconnect", c.resume()); status != http.StatusBadRequest {
 			t.Errorf("%s: reconnect of one that was not asked to: status %d, want 400", transport, status)
 		}

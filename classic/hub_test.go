@@ -305,7 +305,7 @@ func TestAbortByServer(t *testing.T) {
 		}
 		ch.ended()
 		s.heard("disconnected:RefHub " + c.id)
-		c.transport = "longPolling"
+		c.transport = "serverSentEvents"
 		if status, body := c.get("reconnect", c.resume()); status != 400 || body != "The connection has ended." {
 			t.Errorf("%s: reconnect: status %d, body %q", transport, status, body)
 		}

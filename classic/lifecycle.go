@@ -15,7 +15,7 @@ func (x *exchange) open(returning bool) *connection {
 	c, over := x.e.lookup(x.id)
 	switch {
 	case over:
-		x.refuse(http.StatusBadRequest, textGone)
+		x.tooLate()
 		return nil
 	case c == nil && x.e.stopping():
 		x.refuse(http.StatusServiceUnavailable, "")
@@ -24,7 +24,7 @@ func (x *exchange) open(returning bool) *connection {
 		c = x.e.newConnection(x.id, x.user, snapshot(x.r, x.t))
 		c.returning.Store(returning)
 		if c = x.e.enter(c); c == nil {
-			x.refuse(http.StatusBadRequest, textGone)
+			x.tooLate()
 			return nil
 		}
 	}
@@ -47,6 +47,17 @@ func (x *exchange) open(returning bool) *connection {
 		return nil
 	}
 	return c
+}
+
+// tooLate answers a client whose connection has ended. A poll is told in an envelope, which clients since 2.4 obey: a status would
+// make them try again until their time is over.
+func (x *exchange) tooLate() {
+	if x.t != LongPolling || x.command == "send" {
+		x.refuse(http.StatusBadRequest, textGone)
+		return
+	}
+	b := appendText([]byte(`{"C":"d-0","E":`), textGone)
+	x.json(append(b, `,"M":[]}`...))
 }
 
 // renew takes the credential that a request brings along, of the same user, if it is good for longer.

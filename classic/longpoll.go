@@ -16,7 +16,7 @@ func (x *exchange) servePoll(c *connection, connecting bool) {
 	o := &x.e.opts
 	number, ok := c.attach(s, LongPolling, snapshot(x.r, LongPolling), x.field("messageid"), x.field("groupstoken"))
 	if !ok {
-		x.refuse(http.StatusBadRequest, textGone)
+		x.tooLate()
 		return
 	}
 	defer c.detach(s)

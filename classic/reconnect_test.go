@@ -273,9 +273,15 @@ func TestTimeout(t *testing.T) {
 	ch.close()
 	s.heard("disconnected:RefHub " + poll.id + " stopCalled=false") // 6 s
 	s.heard("disconnected:RefHub " + c.id + " stopCalled=false")    // 11 s
-	c.transport = "longPolling"
+	c.transport = "serverSentEvents"
 	if status, body := c.get("reconnect", c.resume()); status != 400 || body != "The connection has ended." {
 		t.Errorf("reconnect: status %d, body %q", status, body)
+	}
+	if status, body := poll.get("poll", poll.resume()); status != 200 || body != `{"C":"d-0","E":"The connection has ended.","M":[]}` {
+		t.Errorf("poll: status %d, body %q", status, body)
+	}
+	if status, body := poll.send(`{"H":"refhub","M":"Echo","A":["x"],"I":1}`); status != 400 || body != "The connection has ended." {
+		t.Errorf("send: status %d, body %q", status, body)
 	}
 }
 

@@ -190,8 +190,8 @@ func TestLongCut(t *testing.T) {
 	if got := s.Hubs()[0].Stats().Closed["timeout"]; got != 1 {
 		t.Errorf("%d connections timed out, want 1", got)
 	}
-	if status, body := c.ask(http.MethodGet, "poll", ""); status != http.StatusBadRequest || body != "The connection has ended." {
-		t.Errorf("poll: status %d, body %q, want 400 and that it has ended", status, body)
+	if status, body := c.ask(http.MethodGet, "poll", ""); status != http.StatusOK || !strings.Contains(body, `"E":"The connection has ended."`) {
+		t.Errorf("poll: status %d, body %q, want an envelope that says that it has ended", status, body)
 	}
 	c = s.connect("longPolling")
 	s.part("1", 1)
