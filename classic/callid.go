@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// callID is the id of a call as the runtime sees it: the way its answer takes, then what the answer must say, with a zero byte
-// between them. Two calls never have the same, although two calls of a client may.
+// callID is the id of a call as the runtime sees it: the way its answer takes and a zero byte, then what the answer must say: the
+// lengths of hub and method, a zero byte, both, and the id. Two calls never have the same, although two calls of a client may.
 type callID string
 
 // newCallID makes the id of the call that is answered over route. id is the member I, nil if there is none.
@@ -16,14 +16,19 @@ func newCallID(route, hub, method string, id *string) callID {
 	if id != nil {
 		i = "=" + *id
 	}
-	return callID(route + "\x00" + i + "\x00" + hub + "\x00" + method)
+	return callID(route + "\x00" + strconv.Itoa(len(hub)) + "." + strconv.Itoa(len(method)) + "\x00" + hub + method + i)
 }
 
 func (c callID) parts() (route, id, hub, method string) {
 	route, rest, _ := strings.Cut(string(c), "\x00")
-	id, rest, _ = strings.Cut(rest, "\x00")
-	hub, method, _ = strings.Cut(rest, "\x00")
-	return route, id, hub, method
+	lengths, rest, _ := strings.Cut(rest, "\x00")
+	h, m, _ := strings.Cut(lengths, ".")
+	hubSize, _ := strconv.Atoi(h)
+	methodSize, _ := strconv.Atoi(m)
+	if hubSize+methodSize > len(rest) { // not one of newCallID
+		return route, "", "", ""
+	}
+	return route, rest[hubSize+methodSize:], rest[:hubSize], rest[hubSize : hubSize+methodSize]
 }
 
 // appendID appends the id of a call as its answer has it: always a string, null if the client sent none.

@@ -46,6 +46,8 @@ func TestCalls(t *testing.T) {
 		{`{"H":"refhub","M":"Stream","I":17}`, `{"I":"17","E":"There was an error invoking Hub method 'refhub.Stream'."}`, ""},
 		{`{"H":"refhub","M":"Ask","I":18}`, `{"I":"18","H":true,"E":"classic SignalR clients cannot return results"}`, ""},
 		{`{"H":"refhub","M":"Echo","A":["x"],"I":19,"S":{"big":"` + strings.Repeat("x", 4200) + `"}}`, `{"I":"19","E":"*`, ""},
+		{`{"H":"refhub","M":"Nothing","I":"a\u0000b"}`, `{"I":"a\u0000b"}`, ""},
+		{`{"H":"no\u0000hub","M":"x\u0000y","I":"21"}`, `{"I":"21","E":"There was an error invoking Hub method 'no\u0000hub.x\u0000y'."}`, ""},
 		{`{"H":"refhub","I":20}`, `{"I":"20","E":"*`, ""},
 	}
 	for _, transport := range streams {
