@@ -58,7 +58,7 @@ func TestClientTrace(t *testing.T) {
 // TestClientUnhandled lets one function have everything that no handler is registered for.
 func TestClientUnhandled(t *testing.T) {
 	t.Parallel()
-	c := signalr.NewClient(clientServer(t, &hubbub.Options{EnableDetailedErrors: true}, nil), nil)
+	c := signalr.NewClient(ownServer(t, &hubbub.Options{EnableDetailedErrors: true}, nil), nil)
 	calls := make(chan string, 4)
 	c.OnUnhandled(func(_ context.Context, in *hubbub.Invocation) (any, error) {
 		calls <- in.Target
