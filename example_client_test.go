@@ -43,7 +43,7 @@ func ExampleClient() {
 	// Output: ann: hello
 }
 
-// On returns how to remove a handler. One with a result answers what the server asks.
+// On returns how to remove a handler. One with a result answers what the server asks, and does not wait for those without.
 func ExampleClient_On() {
 	hub := hubbub.NewHub("survey", nil)
 	hub.Handle("Ask", hubbub.Func0(func(ctx context.Context) (string, error) {
@@ -53,19 +53,21 @@ func ExampleClient_On() {
 	client, closeAll := open(hub)
 	defer closeAll()
 
+	heard := make(chan string, 1)
 	remove := client.On("Notice", hubbub.Action1(func(_ context.Context, text string) error {
-		fmt.Println(text)
+		heard <- text
 		return nil
 	}))
 	client.On("Colour", hubbub.Func1(func(_ context.Context, choice []string) (string, error) {
 		return choice[1], nil
 	}))
 	fmt.Println(hubbub.Invoke[string](context.Background(), client, "Ask"))
+	fmt.Println(<-heard)
 	remove()
 	fmt.Println(hubbub.Invoke[string](context.Background(), client, "Ask"))
 	// Output:
-	// a question comes
 	// blue <nil>
+	// a question comes
 	// blue <nil>
 }
 
