@@ -27,8 +27,13 @@ export const network = {
     equal(session.id, id, "id");
     equal(await session.invoke("Echo", "alive"), "alive");
     if (env.streaming) {
-      equal(await session.noted("RefHub reconnected"), ["RefHub connected", "RefHub reconnected"]);
-      equal(session.states, ["connecting", "connected", "reconnecting", "connected"], "states");
+      const [first, ...rest] = await session.noted("RefHub reconnected");
+      equal(first, "RefHub connected", "first note");
+      // A forever frame that notices its loss twice, by its load event and by the missed keep-alive, asks for a second frame too.
+      const twice = env.transport === "foreverFrame";
+      equal(twice ? rest.slice(0, 1) : rest, ["RefHub reconnected"], "other notes");
+      const states = twice ? session.states.slice(0, 4) : session.states;
+      equal(states, ["connecting", "connected", "reconnecting", "connected"], "states");
     }
   },
 
