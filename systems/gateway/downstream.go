@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
-	"github.com/hubbub-go/hubbub/classic"
-	"github.com/hubbub-go/hubbub/signalr"
+	"github.com/hubbub-go/hubbub/systems/dial"
 )
 
 // minRetry is the shortest time between two attempts to connect to a hub.
@@ -21,19 +19,6 @@ var (
 	errBusy       = errors.New("too many calls wait for the hub")
 	errDown       = errors.New("the hub is not connected")
 )
-
-// client is what both dialects have.
-type client interface {
-	hubbub.Invoker
-	Start(ctx context.Context) error
-	Close() error
-}
-
-// proxyClient is a classic client with one hub on it.
-type proxyClient struct {
-	*classic.Client
-	*classic.HubProxy
-}
 
 // downstream is the one connection to a hub. run keeps it; it is safe for concurrent use.
 type downstream struct {
@@ -46,8 +31,8 @@ type downstream struct {
 	slots  chan struct{} // calls that wait
 
 	mu      sync.Mutex
-	client  client  // nil while there is none
-	dialect Dialect // of the last connection
+	conn    *dial.Conn // nil while there is none
+	dialect Dialect    // of the last connection
 	err     error
 	tried   chan struct{} // closed after the attempt that runs, or that comes next
 }
@@ -68,7 +53,7 @@ func (d *downstream) run() {
 		began := time.Now()
 		c, err := d.connect()
 		d.mu.Lock()
-		d.client, d.err = c, err
+		d.conn, d.err = c, err
 		close(d.tried)
 		d.tried = make(chan struct{})
 		d.mu.Unlock()
@@ -89,14 +74,14 @@ func (d *downstream) run() {
 }
 
 // stay waits for the end of a connection and returns why it ended.
-func (d *downstream) stay(c client) error {
+func (d *downstream) stay(c *dial.Conn) error {
 	var err error
 	select {
 	case err = <-d.closed:
 	case <-d.ctx.Done():
 	}
 	d.mu.Lock()
-	d.client, d.err = nil, errDown
+	d.conn, d.err = nil, errDown
 	if err != nil {
 		d.err = err
 	}
@@ -134,45 +119,42 @@ func (d *downstream) pause(began time.Time, r hubbub.Retry) {
 	}
 }
 
-// connect makes one attempt, in the dialect of the hub or in both. What a server speaks may change when it comes back.
-func (d *downstream) connect() (client, error) {
+// connect makes one attempt. What a server speaks may change when it comes back.
+func (d *downstream) connect() (*dial.Conn, error) {
 	ctx, cancel := context.WithTimeout(d.ctx, d.h.hub.ConnectTimeout)
 	defer cancel()
 	select { // the end of a connection before, told late
 	case <-d.closed:
 	default:
 	}
-	dialect, exact := d.h.hub.Dialect, d.h.hub.ClassicOptions.ExactURL
-	if dialect == Auto || dialect == Core {
-		c := d.newCore()
-		err := c.Start(ctx)
-		if err == nil {
-			d.learn(Core)
-			return c, nil
-		}
-		answer, refused := errors.AsType[*signalr.HTTPError](err)
-		isClassic, none := errors.Is(err, signalr.ErrClassicServer), refused && answer.Status == http.StatusNotFound
-		if dialect == Core || (!isClassic && !none) {
-			return nil, err
-		}
-		if d.h.hub.HubName == "" {
-			return nil, errors.Join(err, errors.New("no HubName, want the name of the hub on a classic server"))
-		}
-		exact = exact || isClassic
-	}
-	c := d.newClassic(exact)
-	if err := c.Start(ctx); err != nil {
+	c, err := dial.Connect(ctx, d.target())
+	if err != nil {
 		return nil, err
 	}
-	d.learn(Classic)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dialect = c.Dialect()
 	return c, nil
 }
 
-// learn keeps what the server speaks, for those who ask.
-func (d *downstream) learn(dialect Dialect) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.dialect = dialect
+// target describes the hub as it is to be dialled.
+func (d *downstream) target() dial.Hub {
+	h := &d.h.hub
+	t := dial.Hub{
+		URL: h.URL, Dialect: h.Dialect, HubName: h.HubName, Header: h.Header, Token: h.Token,
+		OnClosed: d.onClosed, CoreOptions: h.CoreOptions, ClassicOptions: h.ClassicOptions, Logger: d.h.g.config.Logger,
+		Handlers: make(map[string]hubbub.Method),
+	}
+	t.CoreOptions.Reconnect = nil
+	if t.ClassicOptions.Reconnect == nil { // a classic connection gets what it has missed; after that a new one is better
+		t.ClassicOptions.Reconnect = hubbub.RetryDelays(0, minRetry, 2*minRetry)
+	}
+	for method, routes := range d.h.heard() {
+		t.Handlers[method] = hubbub.Raw(func(ctx context.Context, args hubbub.Args) (any, error) {
+			return nil, d.h.g.relay(ctx, d.h, method, routes, args)
+		})
+	}
+	return t
 }
 
 // onClosed tells run that a connection has ended. Only the last matters: run makes the next one after it.
@@ -183,60 +165,22 @@ func (d *downstream) onClosed(err error) {
 	}
 }
 
-func (d *downstream) newCore() client {
-	h := &d.h.hub
-	o := h.CoreOptions
-	o.Reconnect, o.OnReconnecting, o.OnReconnected, o.OnClosed = nil, nil, nil, d.onClosed
-	o.Header, o.Token = h.Header, h.Token
-	if o.Logger == nil {
-		o.Logger = d.h.g.config.Logger
-	}
-	c := signalr.NewClient(h.URL, &o)
-	for method, routes := range d.h.heard() {
-		c.On(method, hubbub.Raw(func(ctx context.Context, args hubbub.Args) (any, error) {
-			return nil, d.h.g.relay(ctx, d.h, method, routes, args)
-		}))
-	}
-	return c
-}
-
-func (d *downstream) newClassic(exact bool) client {
-	h := &d.h.hub
-	o := h.ClassicOptions
-	o.OnReconnecting, o.OnReconnected, o.OnClosed = nil, nil, d.onClosed
-	if o.Reconnect == nil { // a classic connection gets what it has missed; after that a new one is better
-		o.Reconnect = hubbub.RetryDelays(0, minRetry, 2*minRetry)
-	}
-	o.Header, o.Token, o.ExactURL = h.Header, h.Token, exact
-	if o.Logger == nil {
-		o.Logger = d.h.g.config.Logger
-	}
-	c := classic.NewClient(h.URL, &o)
-	p := c.Hub(h.HubName)
-	for method, routes := range d.h.heard() {
-		p.On(method, hubbub.Raw(func(ctx context.Context, args hubbub.Args) (any, error) {
-			return nil, d.h.g.relay(ctx, d.h, method, routes, args)
-		}))
-	}
-	return proxyClient{c, p}
-}
-
 // health tells whether there is a connection, of which dialect, and why there is none.
 func (d *downstream) health() (bool, Dialect, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.client == nil {
+	if d.conn == nil {
 		return false, d.dialect, d.err
 	}
 	return true, d.dialect, nil
 }
 
 // connected returns the connection. Without one it waits for an attempt, which it may bring forward.
-func (d *downstream) connected(ctx context.Context) (client, error) {
+func (d *downstream) connected(ctx context.Context) (*dial.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.h.hub.ConnectTimeout)
 	defer cancel()
 	d.mu.Lock()
-	c, tried := d.client, d.tried
+	c, tried := d.conn, d.tried
 	d.mu.Unlock()
 	if c != nil {
 		return c, nil
@@ -254,10 +198,10 @@ func (d *downstream) connected(ctx context.Context) (client, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.client == nil {
+	if d.conn == nil {
 		return nil, errors.Join(errDown, d.err)
 	}
-	return d.client, nil
+	return d.conn, nil
 }
 
 // invoke calls a method of the hub and returns its result, null if it has none. It waits for a connection and for the answer.

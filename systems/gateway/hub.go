@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,30 +12,18 @@ import (
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/classic"
 	"github.com/hubbub-go/hubbub/signalr"
+	"github.com/hubbub-go/hubbub/systems/dial"
 )
 
 // Dialect is the generation of SignalR that a hub downstream speaks.
-type Dialect uint8
+type Dialect = dial.Dialect
 
 // The dialects. Auto asks the server.
 const (
-	Auto Dialect = iota
-	Core
-	Classic
+	Auto    = dial.Auto
+	Core    = dial.Core
+	Classic = dial.Classic
 )
-
-// String returns the name of the dialect.
-func (d Dialect) String() string {
-	switch d {
-	case Auto:
-		return "auto"
-	case Core:
-		return "core"
-	case Classic:
-		return "classic"
-	}
-	return fmt.Sprintf("Dialect(%d)", uint8(d))
-}
 
 // Broadcast says who hears what a hub downstream sends.
 type Broadcast uint8
@@ -108,18 +95,7 @@ func (h *Hub) setDefaults() {
 }
 
 func (h *Hub) check() error {
-	u, err := url.Parse(h.URL)
-	switch {
-	case err != nil:
-		return fmt.Errorf("address: %w", err)
-	case (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
-		return fmt.Errorf("address %q, want http://host/path or https://host/path", h.URL)
-	case h.Dialect > Classic:
-		return fmt.Errorf("dialect %v, want auto, core or classic", h.Dialect)
-	case h.Dialect == Classic && h.HubName == "":
-		return fmt.Errorf("no HubName, want the name of the hub on the classic server")
-	}
-	return nil
+	return (&dial.Hub{URL: h.URL, Dialect: h.Dialect, HubName: h.HubName}).Check()
 }
 
 // HubRoute is one method of a hub downstream that can be called, one that it calls, or both.
