@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -74,83 +73,4 @@ func (r *Route) check() error {
 	}
 	_, err := parseTemplate(r.Path)
 	return err
-}
-
-// APIRoutes is where the routes of one service are registered.
-type APIRoutes struct {
-	g         *Gateway
-	key       string // in lower case
-	api       API
-	transport http.RoundTripper
-	own       *http.Transport // nil if the transport is another's
-	balancer  *balancer
-	routes    []*apiRoute // as registered
-}
-
-type apiRoute struct {
-	Route
-	api      *APIRoutes
-	key      string // in lower case
-	template template
-}
-
-// AddAPI registers a service under key, which is unique among services without regard to case. It panics if the service or the key
-// cannot be used, and after [Gateway.Start]. It returns where its routes are added.
-func (g *Gateway) AddAPI(key string, a API) *APIRoutes {
-	g.registering("AddAPI " + key)
-	key = g.newKey("AddAPI ", key, g.apiOf(key) != nil)
-	if err := a.check(); err != nil {
-		panic(fmt.Sprintf("gateway: AddAPI %s: %v", key, err))
-	}
-	positive(&a.Timeout, 30*time.Second)
-	a.Header = a.Header.Clone()
-	r := &APIRoutes{g: g, key: key, api: a, transport: a.Transport, balancer: newBalancer(a.Balance, a.BaseURLs)}
-	if r.transport == nil {
-		r.own = http.DefaultTransport.(*http.Transport).Clone()
-		r.own.DisableCompression = true
-		r.transport = r.own
-	}
-	g.apis = append(g.apis, r)
-	return r
-}
-
-// AddRoute registers a route under key, which is unique in the service without regard to case. It panics if the route or the key
-// cannot be used, and after [Gateway.Start]. It returns a.
-func (a *APIRoutes) AddRoute(key string, r Route) *APIRoutes {
-	a.g.registering("AddRoute " + a.key + "/" + key)
-	key = a.g.newKey("AddRoute "+a.key+"/", key, a.route(key) != nil)
-	if r.Verb == "" {
-		r.Verb = http.MethodGet
-	}
-	r.Verb = strings.ToUpper(r.Verb)
-	if err := r.check(); err != nil {
-		panic(fmt.Sprintf("gateway: AddRoute %s/%s: %v", a.key, key, err))
-	}
-	positive(&r.Timeout, a.api.Timeout)
-	if r.Cache == 0 {
-		r.Cache = a.api.Cache
-	}
-	t, _ := parseTemplate(r.Path) // checked above
-	a.routes = append(a.routes, &apiRoute{Route: r, api: a, key: key, template: t})
-	return a
-}
-
-// route returns the route with that key in any case, nil if there is none.
-func (a *APIRoutes) route(key string) *apiRoute {
-	for _, r := range a.routes {
-		if strings.EqualFold(r.key, key) {
-			return r
-		}
-	}
-	return nil
-}
-
-// apiOf returns the service with that key in any case, nil if there is none.
-func (g *Gateway) apiOf(key string) *APIRoutes {
-	for _, a := range g.apis {
-		if strings.EqualFold(a.key, key) {
-			return a
-		}
-	}
-	return nil
 }

@@ -64,7 +64,7 @@ func isKeyHeader(name string) bool {
 
 // cacheKey names all that an answer depends on.
 func cacheKey(r *http.Request, route *apiRoute, path string) string {
-	parts := []string{r.Method, route.api.key, route.key, path}
+	parts := []string{r.Method, strconv.FormatUint(route.api.state.number, 10), route.api.key, route.key, path}
 	for _, name := range keyHeaders {
 		parts = append(parts, strings.Join(r.Header.Values(name), ","))
 	}

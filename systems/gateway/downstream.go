@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -16,54 +17,125 @@ const minRetry = 500 * time.Millisecond
 
 var (
 	errNotStarted = errors.New("the gateway has not been started")
+	errGone       = errors.New("the hub is gone")
 	errBusy       = errors.New("too many calls wait for the hub")
 	errDown       = errors.New("the hub is not connected")
 )
 
 // downstream is the one connection to a hub. run keeps it; it is safe for concurrent use.
 type downstream struct {
-	h      *HubRoutes
+	g      *Gateway
+	key    string    // of the hub
+	hub    Hub       // as it was when the connection was made
+	state  *hubState // of the hub
 	ctx    context.Context
 	cancel context.CancelFunc
-	done   chan struct{}
 	kick   chan struct{} // a call wants the connection now
 	closed chan error    // the connection has ended
-	slots  chan struct{} // calls that wait
 
 	mu      sync.Mutex
 	conn    *dial.Conn // nil while there is none
 	dialect Dialect    // of the last connection
 	err     error
-	tried   chan struct{} // closed after the attempt that runs, or that comes next
+	tried   chan struct{}   // closed after the attempt that runs, or that comes next
+	methods map[string]bool // that the hub calls
+	pending int             // calls that wait for their end
+	retired bool            // no further calls; run ends with the last
 }
 
-func newDownstream(h *HubRoutes) *downstream {
-	d := &downstream{h: h, done: make(chan struct{}), kick: make(chan struct{}, 1), closed: make(chan error, 1),
-		slots: make(chan struct{}, h.hub.MaxPending), dialect: h.hub.Dialect, err: errDown,
-		tried: make(chan struct{})}
-	d.ctx, d.cancel = context.WithCancel(context.Background())
+func newDownstream(h *hubEntry) *downstream {
+	d := &downstream{g: h.g, key: h.key, hub: h.hub, state: h.state, kick: make(chan struct{}, 1), closed: make(chan error, 1),
+		dialect: h.hub.Dialect, err: errDown, tried: make(chan struct{}), methods: make(map[string]bool)}
+	d.ctx, d.cancel = context.WithCancel(h.g.ctx)
+	d.hear(h)
 	return d
+}
+
+// hear adds handlers for the methods of h that are new. Those that are gone stay and find no route.
+func (d *downstream) hear(h *hubEntry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for method := range h.heard {
+		if d.methods[method] {
+			continue
+		}
+		d.methods[method] = true
+		if d.conn != nil {
+			d.conn.On(method, d.handler(method))
+		}
+	}
+}
+
+// handler relays what the hub calls, as the routes in force say.
+func (d *downstream) handler(method string) hubbub.Method {
+	return hubbub.Raw(func(ctx context.Context, args hubbub.Args) (any, error) {
+		if h := d.g.table().hubOf(d.key); h != nil && h.link == d {
+			return nil, h.relay(ctx, method, args)
+		}
+		return nil, nil
+	})
+}
+
+// retire ends the connection when the last call that waits has its answer, and lets no further calls begin.
+func (d *downstream) retire() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.retired = true
+	if d.pending == 0 {
+		d.cancel()
+	}
+}
+
+// begin counts a call until end, or says why there can be none.
+func (d *downstream) begin(most int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.retired:
+		return errGone
+	case d.pending >= most:
+		return errBusy
+	}
+	d.pending++
+	return nil
+}
+
+func (d *downstream) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pending--
+	if d.retired && d.pending == 0 {
+		d.cancel()
+	}
 }
 
 // run connects, and connects again, until the gateway closes.
 func (d *downstream) run() {
-	defer close(d.done)
+	defer d.cancel()
 	failed, lost := 0, time.Now()
 	for d.ctx.Err() == nil {
 		began := time.Now()
-		c, err := d.connect()
+		c, handled, err := d.connect()
 		d.mu.Lock()
 		d.conn, d.err = c, err
+		if err == nil {
+			d.dialect = c.Dialect()
+			for method := range d.methods { // those that have come meanwhile
+				if !handled[method] {
+					c.On(method, d.handler(method))
+				}
+			}
+		}
 		close(d.tried)
 		d.tried = make(chan struct{})
 		d.mu.Unlock()
 		if err == nil {
-			d.h.count.connects.Add(1)
+			d.state.connects.Add(1)
 			err = d.stay(c)
 			failed, lost = 0, time.Now()
 		} else {
 			failed++
-			d.h.g.config.Logger.Debug("gateway: hub not connected", "hub", d.h.key, "attempt", failed, "error", err)
+			d.g.config.Logger.Debug("gateway: hub not connected", "hub", d.key, "attempt", failed, "error", err)
 		}
 		d.pause(began, hubbub.Retry{Attempt: failed, Elapsed: time.Since(lost), Reason: err})
 	}
@@ -87,10 +159,10 @@ func (d *downstream) stay(c *dial.Conn) error {
 	}
 	d.mu.Unlock()
 	if err := c.Close(); err != nil {
-		d.h.g.config.Logger.Warn("gateway: close the connection to a hub", "hub", d.h.key, "error", err)
+		d.g.config.Logger.Warn("gateway: close the connection to a hub", "hub", d.key, "error", err)
 	}
 	if d.ctx.Err() == nil {
-		d.h.g.config.Logger.Warn("gateway: hub lost", "hub", d.h.key, "error", err)
+		d.g.config.Logger.Warn("gateway: hub lost", "hub", d.key, "error", err)
 	}
 	return err
 }
@@ -98,7 +170,7 @@ func (d *downstream) stay(c *dial.Conn) error {
 // pause waits as the policy says, or until a call wants the connection and the attempt before is long enough ago.
 func (d *downstream) pause(began time.Time, r hubbub.Retry) {
 	var due <-chan time.Time
-	if wait, again := d.h.hub.Reconnect(r); again {
+	if wait, again := d.hub.Reconnect(r); again {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		due = timer.C
@@ -119,42 +191,25 @@ func (d *downstream) pause(began time.Time, r hubbub.Retry) {
 	}
 }
 
-// connect makes one attempt. What a server speaks may change when it comes back.
-func (d *downstream) connect() (*dial.Conn, error) {
-	ctx, cancel := context.WithTimeout(d.ctx, d.h.hub.ConnectTimeout)
+// connect makes one attempt, in the dialect of the hub or in both. What a server speaks may change when it comes back. It returns
+// the methods that have a handler, too.
+func (d *downstream) connect() (*dial.Conn, map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(d.ctx, d.hub.ConnectTimeout)
 	defer cancel()
 	select { // the end of a connection before, told late
 	case <-d.closed:
 	default:
 	}
-	c, err := dial.Connect(ctx, d.target())
-	if err != nil {
-		return nil, err
-	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.dialect = c.Dialect()
-	return c, nil
-}
-
-// target describes the hub as it is to be dialled.
-func (d *downstream) target() dial.Hub {
-	h := &d.h.hub
-	t := dial.Hub{
-		URL: h.URL, Dialect: h.Dialect, HubName: h.HubName, Header: h.Header, Token: h.Token,
-		OnClosed: d.onClosed, CoreOptions: h.CoreOptions, ClassicOptions: h.ClassicOptions, Logger: d.h.g.config.Logger,
-		Handlers: make(map[string]hubbub.Method),
+	handled, handlers := maps.Clone(d.methods), make(map[string]hubbub.Method, len(d.methods))
+	d.mu.Unlock()
+	for method := range handled {
+		handlers[method] = d.handler(method)
 	}
-	t.CoreOptions.Reconnect = nil
-	if t.ClassicOptions.Reconnect == nil { // a classic connection gets what it has missed; after that a new one is better
-		t.ClassicOptions.Reconnect = hubbub.RetryDelays(0, minRetry, 2*minRetry)
-	}
-	for method, routes := range d.h.heard() {
-		t.Handlers[method] = hubbub.Raw(func(ctx context.Context, args hubbub.Args) (any, error) {
-			return nil, d.h.g.relay(ctx, d.h, method, routes, args)
-		})
-	}
-	return t
+	o := d.hub.dial()
+	o.Handlers, o.OnClosed, o.Logger = handlers, d.onClosed, d.g.config.Logger
+	c, err := dial.Connect(ctx, o)
+	return c, handled, err
 }
 
 // onClosed tells run that a connection has ended. Only the last matters: run makes the next one after it.
@@ -177,7 +232,7 @@ func (d *downstream) health() (bool, Dialect, error) {
 
 // connected returns the connection. Without one it waits for an attempt, which it may bring forward.
 func (d *downstream) connected(ctx context.Context) (*dial.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.h.hub.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.hub.ConnectTimeout)
 	defer cancel()
 	d.mu.Lock()
 	c, tried := d.conn, d.tried
@@ -205,26 +260,26 @@ func (d *downstream) connected(ctx context.Context) (*dial.Conn, error) {
 }
 
 // invoke calls a method of the hub and returns its result, null if it has none. It waits for a connection and for the answer.
-func (d *downstream) invoke(ctx context.Context, method string, args []json.RawMessage) (result json.RawMessage, err error) {
-	select {
-	case d.slots <- struct{}{}:
-		defer func() { <-d.slots }()
-	default:
-		d.h.count.refused.Add(1)
-		return nil, errBusy
+func (d *downstream) invoke(ctx context.Context, h *hubEntry, method string, args []json.RawMessage) (result json.RawMessage, err error) {
+	if err := d.begin(h.hub.MaxPending); err != nil {
+		if err == errBusy {
+			d.state.refused.Add(1)
+		}
+		return nil, err
 	}
+	defer d.end()
 	defer func() {
 		if err != nil {
-			d.h.count.failed.Add(1)
+			d.state.failed.Add(1)
 			return
 		}
-		d.h.count.invoked.Add(1)
+		d.state.invoked.Add(1)
 	}()
 	c, err := d.connected(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.h.hub.InvokeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, h.hub.InvokeTimeout)
 	defer cancel()
 	values := make([]any, len(args))
 	for i, a := range args {

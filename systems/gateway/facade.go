@@ -71,7 +71,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, route *apiRout
 	defer cancel()
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	base, done := route.api.balancer.take()
+	base, done := route.api.state.balancer.take()
 	target, err := url.Parse(base + path)
 	if err != nil {
 		done(true)
@@ -83,7 +83,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, route *apiRout
 		out.Body = io.NopCloser(bytes.NewReader(body))
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	res, err := route.api.transport.RoundTrip(out)
+	res, err := route.api.state.transport.RoundTrip(out)
 	if err != nil {
 		done(connected.Load() || r.Context().Err() != nil)
 		g.badGateway(w, r, route, err)

@@ -5,22 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/signalr"
 )
 
-// Gateway has the routes. Register hubs and services before [Gateway.Start]; all other methods are safe for concurrent use.
+// Gateway has the routes. Register hubs and services before [Gateway.Start], or put routes in force at any time with
+// [Gateway.Reload]; all methods but AddHub and AddAPI are safe for concurrent use.
 type Gateway struct {
 	config Config
 	hub    *hubbub.Hub // nil if it is off
-	hubs   []*HubRoutes
-	apis   []*APIRoutes
 	cache  cache
+	states atomic.Uint64 // numbers given
+	now    atomic.Pointer[table]
+
+	ctx    context.Context // ends with the gateway
+	cancel context.CancelFunc
+	links  sync.WaitGroup // connections downstream, those on their way out too
 
 	mu      sync.Mutex
+	routes  *Routes // to start with
 	started bool
 	closed  bool
 }
@@ -29,6 +37,8 @@ type Gateway struct {
 func New(c Config) *Gateway {
 	c.setDefaults()
 	g := &Gateway{config: c}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.routes = &Routes{own: g}
 	if !c.NoGatewayHub {
 		g.hub = g.newHub()
 	}
@@ -36,48 +46,31 @@ func New(c Config) *Gateway {
 }
 
 // AddHub registers a hub downstream under key, which is unique among hubs without regard to case. It panics if the hub or the key
-// cannot be used, and after [Gateway.Start]. It returns where its routes are added.
-func (g *Gateway) AddHub(key string, h Hub) *HubRoutes {
-	g.registering("AddHub " + key)
-	key = g.newKey("AddHub ", key, g.hubOf(key) != nil)
-	if err := h.check(); err != nil {
-		panic(fmt.Sprintf("gateway: AddHub %s: %v", key, err))
-	}
-	h.setDefaults()
-	h.Header = h.Header.Clone()
-	r := &HubRoutes{g: g, key: key, hub: h}
-	g.hubs = append(g.hubs, r)
-	return r
-}
+// cannot be used, and after [Gateway.Start]. It returns where its routes are added, which panics alike.
+func (g *Gateway) AddHub(key string, h Hub) *HubRoutes { return g.routes.AddHub(key, h) }
 
-// registering panics when it is too late for it.
-func (g *Gateway) registering(what string) {
+// AddAPI registers a service under key, which is unique among services without regard to case. It panics if the service or the key
+// cannot be used, and after [Gateway.Start]. It returns where its routes are added, which panics alike.
+func (g *Gateway) AddAPI(key string, a API) *APIRoutes { return g.routes.AddAPI(key, a) }
+
+// busy reports whether it is too late to register.
+func (g *Gateway) busy() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.started || g.closed {
-		panic("gateway: " + what + ": the gateway has started, want all registered before")
-	}
+	return g.started || g.closed
 }
 
-// newKey returns key in lower case, or panics if it is none or taken.
-func (g *Gateway) newKey(what, key string, taken bool) string {
-	switch {
-	case key == "" || strings.ContainsAny(key, "/\x00"):
-		panic(fmt.Sprintf("gateway: %s%q: want a key without slashes", what, key))
-	case taken:
-		panic(fmt.Sprintf("gateway: %s%s: the key is taken", what, key))
+// table returns the routes in force; before the start those that are registered.
+func (g *Gateway) table() *table {
+	if t := g.now.Load(); t != nil {
+		return t
 	}
-	return strings.ToLower(key)
-}
-
-// hubOf returns the hub with that key in any case, nil if there is none.
-func (g *Gateway) hubOf(key string) *HubRoutes {
-	for _, h := range g.hubs {
-		if strings.EqualFold(h.key, key) {
-			return h
-		}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t := g.now.Load(); t != nil {
+		return t
 	}
-	return nil
+	return g.newTable(g.routes, new(table))
 }
 
 // Start begins to connect to the hubs downstream, whose handlers are registered before. It does not wait: a hub that is down is
@@ -89,44 +82,96 @@ func (g *Gateway) Start() error {
 		return errors.New("gateway: start: the gateway has been started or closed before")
 	}
 	g.started = true
-	for _, h := range g.hubs {
-		h.link = newDownstream(h)
-		go h.link.run()
+	g.swap(g.routes)
+	return nil
+}
+
+// Reload puts routes in force in place of all that were, at once and as a whole; before [Gateway.Start] they are what it starts
+// with. It fails, and changes nothing, if one of them cannot be used or the gateway is closed. It does not block.
+//
+// No client of the GatewayHub is disconnected. Calls and requests that run finish as they began. A hub whose settings are the
+// same keeps its connection, whatever became of its routes, as does one with the same [Hub.Revision]; another one is connected
+// anew, and what the connection before has not said by then is lost. Subscriptions of routes that are gone deliver nothing, those
+// of routes that stay go on, unless the ReceiveKey of the hub is another.
+//
+// routes is not kept and may be changed and used again.
+func (g *Gateway) Reload(routes *Routes) error {
+	if err := routes.Err(); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.closed:
+		return errors.New("gateway: reload: the gateway has been closed")
+	case g.started:
+		g.swap(routes)
+	default:
+		g.routes = &Routes{own: g, hubs: slices.Clone(routes.hubs), apis: slices.Clone(routes.apis)}
 	}
 	return nil
+}
+
+// swap puts routes in force, connects to hubs that are new and leaves those that are gone. It needs g.mu.
+func (g *Gateway) swap(routes *Routes) {
+	old := g.now.Load()
+	if old == nil {
+		old = new(table)
+	}
+	t := g.newTable(routes, old)
+	var begin []*downstream
+	for _, h := range t.hubs {
+		if h.link == nil {
+			h.link = newDownstream(h)
+			begin = append(begin, h.link)
+		} else {
+			h.link.hear(h)
+		}
+	}
+	g.now.Store(t)
+	for _, d := range begin {
+		g.links.Go(d.run)
+	}
+	for _, h := range old.hubs {
+		if now := t.byHub[h.key]; now == nil || now.link != h.link {
+			h.link.retire()
+		}
+	}
+	for _, a := range old.apis {
+		if now := t.byAPI[a.key]; now == nil || now.state != a.state {
+			a.state.end()
+		}
+	}
 }
 
 // Close asks the clients of the GatewayHub to leave, ends the connections downstream and returns when nothing of the gateway
 // runs any more, or when ctx ends, with its error. Calls that wait fail. Closing twice does nothing.
 func (g *Gateway) Close(ctx context.Context) error {
 	g.mu.Lock()
-	started, closed := g.started, g.closed
+	closed := g.closed
 	g.closed = true
 	g.mu.Unlock()
 	if closed {
 		return nil
 	}
+	t := g.table()
 	var err error
 	if g.hub != nil {
 		err = g.hub.Shutdown(ctx, 0)
 	}
-	for _, a := range g.apis {
-		if a.own != nil {
-			a.own.CloseIdleConnections()
-		}
+	for _, a := range t.apis {
+		a.state.end()
 	}
-	if !started {
-		return err
-	}
-	for _, h := range g.hubs {
-		h.link.cancel()
-	}
-	for _, h := range g.hubs {
-		select {
-		case <-h.link.done:
-		case <-ctx.Done():
-			return errors.Join(err, fmt.Errorf("gateway: close: the hub %s: %w", h.key, ctx.Err()))
-		}
+	g.cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.links.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("gateway: close: connections downstream: %w", ctx.Err()))
 	}
 	return err
 }
@@ -179,15 +224,13 @@ type HubHealth struct {
 // Health tells how the connections downstream are, in the order of registration. A gateway with one that is not connected is
 // degraded, not down. It does not block.
 func (g *Gateway) Health() []HubHealth {
-	g.mu.Lock()
-	started := g.started
-	g.mu.Unlock()
-	all := make([]HubHealth, len(g.hubs))
-	for i, h := range g.hubs {
-		c := &h.count
-		all[i] = HubHealth{Key: h.key, Dialect: h.hub.Dialect, Err: errNotStarted, Connects: c.connects.Load(), Invoked: c.invoked.Load(),
-			Failed: c.failed.Load(), Refused: c.refused.Load(), Delivered: c.delivered.Load()}
-		if started {
+	t := g.table()
+	all := make([]HubHealth, len(t.hubs))
+	for i, h := range t.hubs {
+		s := h.state
+		all[i] = HubHealth{Key: h.key, Dialect: h.hub.Dialect, Err: errNotStarted, Connects: s.connects.Load(), Invoked: s.invoked.Load(),
+			Failed: s.failed.Load(), Refused: s.refused.Load(), Delivered: s.delivered.Load()}
+		if h.link != nil {
 			all[i].Connected, all[i].Dialect, all[i].Err = h.link.health()
 		}
 	}

@@ -62,8 +62,8 @@ func subscriptionsOf(c *hubbub.Caller) *subscriptions {
 }
 
 // find returns a route if the client has shown the right secret for it.
-func (g *Gateway) find(api, key, secret string, want func(h *HubRoutes) string) (*hubRoute, error) {
-	h := g.hubOf(api)
+func (g *Gateway) find(api, key, secret string, want func(h *hubEntry) string) (*hubRoute, error) {
+	h := g.table().hubOf(api)
 	if h == nil {
 		return nil, hubbub.Errorf("There is no hub %q.", clip(api))
 	}
@@ -77,8 +77,8 @@ func (g *Gateway) find(api, key, secret string, want func(h *HubRoutes) string) 
 	return r, nil
 }
 
-func receiveKey(h *HubRoutes) string { return h.hub.ReceiveKey }
-func invokeKey(h *HubRoutes) string  { return h.hub.InvokeKey }
+func receiveKey(h *hubEntry) string { return h.hub.ReceiveKey }
+func invokeKey(h *hubEntry) string  { return h.hub.InvokeKey }
 
 // subscribable returns a route that clients subscribe to in this way.
 func (g *Gateway) subscribable(api, key, secret string, b Broadcast) (*hubRoute, error) {
@@ -102,7 +102,7 @@ func (g *Gateway) subscribeToGroup(ctx context.Context, s groupSubscription) err
 	if err != nil {
 		return err
 	}
-	return g.subscribe(ctx, r.audience(), "")
+	return g.subscribe(ctx, r.group, "")
 }
 
 func (g *Gateway) unsubscribeFromGroup(ctx context.Context, s groupSubscription) error {
@@ -110,7 +110,7 @@ func (g *Gateway) unsubscribeFromGroup(ctx context.Context, s groupSubscription)
 	if err != nil {
 		return err
 	}
-	return unsubscribe(ctx, r.audience(), "")
+	return unsubscribe(ctx, r.group, "")
 }
 
 // individual returns the route and the user of a subscription. A client that has proved who it is can only be that user.
@@ -139,7 +139,7 @@ func (g *Gateway) subscribeToRoute(ctx context.Context, s routeSubscription) err
 	if err != nil {
 		return err
 	}
-	return g.subscribe(ctx, r.audience(), user)
+	return g.subscribe(ctx, r.group, user)
 }
 
 func (g *Gateway) unsubscribeFromRoute(ctx context.Context, s routeSubscription) error {
@@ -147,7 +147,7 @@ func (g *Gateway) unsubscribeFromRoute(ctx context.Context, s routeSubscription)
 	if err != nil {
 		return err
 	}
-	return unsubscribe(ctx, r.audience(), user)
+	return unsubscribe(ctx, r.group, user)
 }
 
 // subscribe puts the caller into an audience for a user. Twice counts once; several users of a connection hear once.
@@ -158,6 +158,9 @@ func (g *Gateway) subscribe(ctx context.Context, audience, user string) error {
 	defer s.mu.Unlock()
 	if s.users[audience][user] {
 		return nil
+	}
+	if s.count >= g.config.MaxSubscriptions {
+		g.forget(ctx, c, s)
 	}
 	if s.count >= g.config.MaxSubscriptions {
 		return hubbub.Errorf("The connection has %d subscriptions, the limit.", s.count)
@@ -171,6 +174,22 @@ func (g *Gateway) subscribe(ctx context.Context, audience, user string) error {
 	s.users[audience][user] = true
 	s.count++
 	return nil
+}
+
+// forget drops subscriptions of routes that are gone. It needs s.mu.
+func (g *Gateway) forget(ctx context.Context, c *hubbub.Caller, s *subscriptions) {
+	there := make(map[string]bool)
+	for _, h := range g.table().hubs {
+		for _, r := range h.routes {
+			there[r.group] = true
+		}
+	}
+	for group, users := range s.users {
+		if !there[group] && c.Leave(ctx, group) == nil {
+			delete(s.users, group)
+			s.count -= len(users)
+		}
+	}
 }
 
 // unsubscribe undoes subscribe. It does no harm if there was none.
@@ -240,14 +259,8 @@ func (e *callError) Error() string { return e.text }
 func (e *callError) Unwrap() error { return e.err }
 
 // call calls the method of a route. Its error is a *callError.
-func (h *HubRoutes) call(ctx context.Context, r *hubRoute, args []json.RawMessage) (json.RawMessage, error) {
-	h.g.mu.Lock()
-	started := h.g.started
-	h.g.mu.Unlock()
-	if !started {
-		return nil, &callError{503, "The gateway has not been started.", errNotStarted}
-	}
-	result, err := h.link.invoke(ctx, r.InvokeMethod, args)
+func (h *hubEntry) call(ctx context.Context, r *hubRoute, args []json.RawMessage) (json.RawMessage, error) {
+	result, err := h.invoke(ctx, r, args)
 	if err == nil {
 		return result, nil
 	}
@@ -258,6 +271,10 @@ func (h *HubRoutes) call(ctx context.Context, r *hubRoute, args []json.RawMessag
 	switch {
 	case answered:
 		return nil, &callError{502, answer.Message, err}
+	case errors.Is(err, errNotStarted):
+		return nil, &callError{503, "The gateway has not been started.", err}
+	case errors.Is(err, errGone):
+		return nil, &callError{503, "The hub or the route is gone.", err}
 	case errors.Is(err, errBusy):
 		return nil, &callError{503, "Too many calls wait for the hub.", err}
 	case errors.Is(err, errDown), errors.Is(err, hubbub.ErrNotConnected):
@@ -268,4 +285,22 @@ func (h *HubRoutes) call(ctx context.Context, r *hubRoute, args []json.RawMessag
 		return nil, &callError{502, "The connection to the hub was lost before its answer. Whether it has run the call is not known.", err}
 	}
 	return nil, &callError{502, "The hub could not be called. The log says why.", err}
+}
+
+// invoke calls the method of a route. A call that has found its connection on its way out takes the one that came after.
+func (h *hubEntry) invoke(ctx context.Context, r *hubRoute, args []json.RawMessage) (json.RawMessage, error) {
+	for {
+		if h.link == nil {
+			return nil, errNotStarted
+		}
+		result, err := h.link.invoke(ctx, h, r.InvokeMethod, args)
+		if !errors.Is(err, errGone) {
+			return result, err
+		}
+		now := h.g.table().hubOf(h.key)
+		if now == nil || now.link == h.link || now.route(r.key) == nil {
+			return nil, err
+		}
+		h, r = now, now.route(r.key)
+	}
 }

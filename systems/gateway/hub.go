@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
@@ -76,6 +73,10 @@ type Hub struct {
 	InvokeTimeout time.Duration
 	// MaxPending bounds the calls that wait for their end at a time; more are refused with 503. Default 1000.
 	MaxPending int
+	// Revision says that a hub is the one it was: [Gateway.Reload] keeps the connection if it is the same as before and not
+	// empty. Give one to hubs with functions, which cannot be compared, and another one when they do something else. Default
+	// none: the connection is kept if all other fields that concern it are the same and there is no function.
+	Revision string
 	// CoreOptions are those of the connection to a Core server. Header, Token and the hooks are set by the gateway.
 	CoreOptions signalr.ClientOptions
 	// ClassicOptions are those of the connection to a classic server. Header, Token and the hooks are set by the gateway.
@@ -95,7 +96,19 @@ func (h *Hub) setDefaults() {
 }
 
 func (h *Hub) check() error {
-	return (&dial.Hub{URL: h.URL, Dialect: h.Dialect, HubName: h.HubName}).Check()
+	o := h.dial()
+	return o.Check()
+}
+
+// dial returns how to connect to the hub.
+func (h *Hub) dial() dial.Hub {
+	o := dial.Hub{URL: h.URL, Dialect: h.Dialect, HubName: h.HubName, Header: h.Header, Token: h.Token, CoreOptions: h.CoreOptions,
+		ClassicOptions: h.ClassicOptions}
+	o.CoreOptions.Reconnect = nil
+	if o.ClassicOptions.Reconnect == nil { // a classic connection gets what it has missed; after that a new one is better
+		o.ClassicOptions.Reconnect = hubbub.RetryDelays(0, minRetry, 2*minRetry)
+	}
+	return o
 }
 
 // HubRoute is one method of a hub downstream that can be called, one that it calls, or both.
@@ -124,46 +137,6 @@ func (r *HubRoute) check(h *Hub) error {
 		return fmt.Errorf("no ReceiveGroup, want one with broadcast type Group")
 	case r.BroadcastType != BroadcastAll && h.ReceiveKey == "":
 		return fmt.Errorf("the hub has no ReceiveKey, want one with broadcast type %v", r.BroadcastType)
-	}
-	return nil
-}
-
-// HubRoutes is where the routes of one hub are registered.
-type HubRoutes struct {
-	g      *Gateway
-	key    string // in lower case
-	hub    Hub
-	routes []*hubRoute // as registered
-	link   *downstream
-	count  struct{ invoked, failed, refused, delivered, connects atomic.Uint64 }
-}
-
-type hubRoute struct {
-	HubRoute
-	hub *HubRoutes
-	key string // in lower case
-}
-
-// AddRoute registers a route under key, which is unique in the hub without regard to case. It panics if the route or the key
-// cannot be used, and after [Gateway.Start]. It returns h.
-func (h *HubRoutes) AddRoute(key string, r HubRoute) *HubRoutes {
-	h.g.registering("AddRoute " + h.key + "/" + key)
-	err := r.check(&h.hub)
-	key = h.g.newKey("AddRoute "+h.key+"/", key, h.route(key) != nil)
-	if err != nil {
-		panic(fmt.Sprintf("gateway: AddRoute %s/%s: %v", h.key, key, err))
-	}
-	r.ReceiveParameterTypes = slices.Clone(r.ReceiveParameterTypes)
-	h.routes = append(h.routes, &hubRoute{HubRoute: r, hub: h, key: key})
-	return h
-}
-
-// route returns the route with that key in any case, nil if there is none.
-func (h *HubRoutes) route(key string) *hubRoute {
-	for _, r := range h.routes {
-		if strings.EqualFold(r.key, key) {
-			return r
-		}
 	}
 	return nil
 }

@@ -43,8 +43,8 @@ type hubRouteEntry struct {
 func (g *Gateway) getOrchestration(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	api, route := filter(q, "apiKey", "api"), filter(q, "routeKey", "key")
-	all := []orchestration{}
-	for _, a := range g.apis {
+	all, t := []orchestration{}, g.table()
+	for _, a := range t.apis {
 		e := orchestration{API: a.key, Type: orchestrationAPI}
 		for _, x := range a.routes {
 			if strings.Contains(x.key, route) {
@@ -55,7 +55,7 @@ func (g *Gateway) getOrchestration(w http.ResponseWriter, r *http.Request) {
 			all = append(all, e)
 		}
 	}
-	for _, h := range g.hubs {
+	for _, h := range t.hubs {
 		e := orchestration{API: h.key, Type: orchestrationHub}
 		for _, x := range h.routes {
 			if strings.Contains(x.key, route) {

@@ -3,6 +3,8 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,9 +12,9 @@ import (
 	"github.com/hubbub-go/hubbub"
 )
 
-// heard returns the routes by the methods that the hub calls; none if nobody could hear of it. Of routes that would reach the
+// hears returns the routes by the methods that the hub calls; none if nobody could hear of it. Of routes that would reach the
 // same clients in the same form one is left.
-func (h *HubRoutes) heard() map[string][]*hubRoute {
+func (h *hubEntry) hears() map[string][]*hubRoute {
 	if h.g.hub == nil {
 		return nil
 	}
@@ -22,7 +24,7 @@ func (h *HubRoutes) heard() map[string][]*hubRoute {
 	}
 	seen, all := make(map[delivery]bool), make(map[string][]*hubRoute)
 	for _, r := range h.routes {
-		d := delivery{r.ReceiveMethod, r.audience(), r.Unwrap}
+		d := delivery{r.ReceiveMethod, r.group, r.Unwrap}
 		if r.ReceiveMethod != "" && !seen[d] {
 			seen[d] = true
 			all[r.ReceiveMethod] = append(all[r.ReceiveMethod], r)
@@ -31,31 +33,42 @@ func (h *HubRoutes) heard() map[string][]*hubRoute {
 	return all
 }
 
-// audience is the group of the GatewayHub that hears of the route, "" for all its clients. Keys have no zero bytes.
+// audience is the group of the GatewayHub that hears of the route, "" for all its clients. Keys have no zero bytes. With another
+// ReceiveKey it is another group: who has shown the key before has to show the new one.
 func (r *hubRoute) audience() string {
 	switch r.BroadcastType {
 	case BroadcastGroup:
-		return "group\x00" + r.hub.key + "\x00" + r.ReceiveGroup
+		return "group\x00" + r.hub.key + "\x00" + r.hub.seal() + "\x00" + r.ReceiveGroup
 	case BroadcastIndividual:
-		return "route\x00" + r.hub.key + "\x00" + r.key
+		return "route\x00" + r.hub.key + "\x00" + r.hub.seal() + "\x00" + r.key
 	}
 	return ""
 }
 
+// seal stands for the ReceiveKey of the hub and does not give it away.
+func (h *hubEntry) seal() string {
+	sum := sha256.Sum256([]byte("gateway receiveKey\x00" + h.hub.ReceiveKey))
+	return hex.EncodeToString(sum[:12])
+}
+
 // relay sends what a hub has called to those who listen. It waits for nobody.
-func (g *Gateway) relay(ctx context.Context, h *HubRoutes, method string, routes []*hubRoute, args hubbub.Args) error {
+func (h *hubEntry) relay(ctx context.Context, method string, args hubbub.Args) error {
+	routes := h.heard[method]
+	if len(routes) == 0 {
+		return nil
+	}
 	raw := make([]json.RawMessage, args.Len())
 	for i := range raw {
 		if err := args.Decode(i, &raw[i]); err != nil {
 			return fmt.Errorf("gateway: relay %s of hub %s: argument %d: %w", method, h.key, i, err)
 		}
 	}
-	h.count.delivered.Add(1)
+	h.state.delivered.Add(1)
 	var errs error
 	for _, r := range routes {
-		to := g.hub.All()
-		if group := r.audience(); group != "" {
-			to = g.hub.Group(group)
+		to := h.g.hub.All()
+		if r.group != "" {
+			to = h.g.hub.Group(r.group)
 		}
 		errs = errors.Join(errs, to.Send(ctx, method, r.deliver(raw)...))
 	}

@@ -22,6 +22,7 @@ type Problem struct {
 // serve finds what a path below RESTPath means, in any case. An unknown one, or another verb, is 404 without a body.
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	parts, ok := segments(r.URL)
+	t := g.table()
 	switch {
 	case !ok:
 	case len(parts) == 1 && strings.EqualFold(parts[0], "orchestration"):
@@ -30,14 +31,14 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	case len(parts) == 2:
-		if a := g.apiOf(parts[0]); a != nil {
+		if a := t.apiOf(parts[0]); a != nil {
 			if route := a.route(parts[1]); route != nil && (route.Verb == r.Method || (route.Verb == http.MethodGet && r.Method == http.MethodHead)) {
 				g.callAPI(w, r, route)
 				return
 			}
 		}
 	case len(parts) == 3 && strings.EqualFold(parts[0], "hub"):
-		if h := g.hubOf(parts[1]); h != nil && r.Method == http.MethodPost {
+		if h := t.hubOf(parts[1]); h != nil && r.Method == http.MethodPost {
 			if route := h.route(parts[2]); route != nil && route.InvokeMethod != "" {
 				g.postHub(w, r, h, route)
 				return
@@ -69,7 +70,7 @@ func segments(u *url.URL) ([]string, bool) {
 
 // postHub calls a hub with the elements of the body as arguments. It waits for the end of the call, whose result it returns
 // with ?wait=result.
-func (g *Gateway) postHub(w http.ResponseWriter, r *http.Request, h *HubRoutes, route *hubRoute) {
+func (g *Gateway) postHub(w http.ResponseWriter, r *http.Request, h *hubEntry, route *hubRoute) {
 	wait := r.URL.Query().Get("wait")
 	if wait != "" && wait != "result" {
 		refuse(w, http.StatusBadRequest, "The query value wait is "+strconv.Quote(clip(wait))+", want result or none.")
