@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 	"hubtest":            {root, "signalr"},
 	"admin":              {root, "signalr"},
 	"systems/store":      {},
-	"systems/bus":        {},
+	"systems/bus":        {"systems/store"}, // its outbox and inbox are rows
 	"systems/dial":       {root, "signalr", "classic"},
 	"systems/*":          {root, "auth", "signalr", "classic", "systems/store", "systems/bus", "systems/dial"},
 	"cmd/*":              {root, "auth", "signalr", "classic", "admin", "backplane/redis", "backplane/nats", "systems/*"},

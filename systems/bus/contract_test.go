@@ -163,6 +163,9 @@ func TestDeadLetters(t *testing.T) {
 			}
 			d.Ack()
 		}
+		if letters, err := b.DeadLetters(t.Context(), 0, 10); err != nil || len(letters) != 0 {
+			t.Errorf("dead letters %v, %v, want none yet", letters, err)
+		}
 		atStock, _ := collect(t, b, "stock", bury)
 		atShop, _ := collect(t, b, "shop", ack)
 		publish(t, b, m)

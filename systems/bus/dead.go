@@ -63,7 +63,7 @@ func (b *Bus) DeadLetters(ctx context.Context, from uint64, most int) ([]*DeadLe
 	}
 	state := stream.CachedInfo().State
 	var letters []*DeadLetter
-	for n := max(from, state.FirstSeq); n <= state.LastSeq && len(letters) < most; n++ {
+	for n := max(from, state.FirstSeq, 1); n <= state.LastSeq && len(letters) < most; n++ {
 		raw, err := stream.GetMsg(ctx, n)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue

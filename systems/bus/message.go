@@ -50,7 +50,8 @@ func Extract(ctx context.Context, m *Message) context.Context {
 	return traceContext.Extract(ctx, propagation.MapCarrier(m.Header))
 }
 
-func (m *Message) check() error {
+// Check reports what is wrong with m, and so whether Publish would refuse it.
+func (m *Message) Check() error {
 	if err := checkTopic(m.Topic); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // forgotten at once.
 func (b *Bus) Publish(ctx context.Context, messages ...*Message) error {
 	for _, m := range messages {
-		if err := m.check(); err != nil {
+		if err := m.Check(); err != nil {
 			return fmt.Errorf("bus: publish: %w", err)
 		}
 	}

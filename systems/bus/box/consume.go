@@ -1,0 +1,176 @@
+package box
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/hubbub-go/hubbub/systems/bus"
+)
+
+const tracerName = "github.com/hubbub-go/hubbub/systems/bus"
+
+// Consume handles the messages of a queue, until the box or the bus is closed. The messages of a batch share a transaction, and
+// so the wait for the disk; when it fails, each gets its own.
+func (b *Box) Consume(queue string, h *Handlers) error {
+	c := &consumer{box: b, queue: queue, handlers: h}
+	eater, err := b.config.Bus.Consume(queue, nil, c.handle)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.eaters = append(b.eaters, eater)
+	b.mu.Unlock()
+	return nil
+}
+
+type consumer struct {
+	box      *Box
+	queue    string
+	handlers *Handlers
+}
+
+// outcome is what becomes of a delivery after the commit; the zero one is done.
+type outcome struct {
+	bury  string
+	early bool
+	later time.Duration
+}
+
+func (c *consumer) handle(ctx context.Context, batch []*bus.Delivery) {
+	outcomes, err := c.try(ctx, batch)
+	switch {
+	case err == nil:
+		for i, d := range batch {
+			c.settle(ctx, d, outcomes[i])
+		}
+	case len(batch) > 1: // one of them is to blame: find it
+		for _, d := range batch {
+			if ctx.Err() != nil {
+				return
+			}
+			c.handle(ctx, []*bus.Delivery{d})
+		}
+	case ctx.Err() == nil:
+		c.failed(ctx, batch[0], err)
+	}
+}
+
+// try handles deliveries in one transaction.
+func (c *consumer) try(ctx context.Context, batch []*bus.Delivery) ([]outcome, error) {
+	outcomes := make([]outcome, len(batch))
+	err := c.box.Tx(ctx, func(tx *Tx) error {
+		for i, d := range batch {
+			of, span := c.span(ctx, d)
+			var err error
+			outcomes[i], err = c.one(of, tx, d)
+			if err != nil {
+				span.SetStatus(codes.Error, err.Error())
+			} else if outcomes[i].bury != "" {
+				span.SetStatus(codes.Error, outcomes[i].bury)
+			}
+			span.End()
+			if err != nil {
+				return err
+			}
+		}
+		c.box.config.Border("handled")
+		return nil
+	})
+	return outcomes, err
+}
+
+func (c *consumer) span(ctx context.Context, d *bus.Delivery) (context.Context, trace.Span) {
+	return otel.Tracer(tracerName).Start(bus.Extract(ctx, &d.Message), c.queue+" "+d.Topic, trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(attribute.String("messaging.system", "nats"), attribute.String("messaging.message.conversation_id", d.Key),
+			attribute.String("messaging.message.id", d.ID)))
+}
+
+func (c *consumer) settle(ctx context.Context, d *bus.Delivery, o outcome) {
+	var err error
+	switch {
+	case o.bury != "":
+		c.box.counts.buried.Add(1)
+		err = d.Bury(ctx, o.bury)
+	case o.early:
+		err = d.Retry(o.later)
+	default:
+		c.box.counts.handled.Add(1)
+		err = d.Ack()
+		c.box.config.Border("acknowledged")
+	}
+	if err != nil && ctx.Err() == nil { // it comes again, as a double
+		c.box.config.Logger.WarnContext(ctx, "box: settle", "topic", d.Topic, "key", d.Key, "error", err)
+	}
+}
+
+// failed decides what becomes of a message after a technical fault.
+func (c *consumer) failed(ctx context.Context, d *bus.Delivery, fault error) {
+	pauses := c.box.config.Pauses
+	c.box.counts.failed.Add(1)
+	c.box.config.Logger.WarnContext(ctx, "box: technical fault", "topic", d.Topic, "key", d.Key, "attempt", d.Attempt, "error", fault)
+	last := time.Second
+	if len(pauses) > 0 {
+		last = pauses[len(pauses)-1]
+	}
+	pause := last
+	if d.Attempt <= len(pauses) {
+		pause = pauses[d.Attempt-1]
+	} else if err := c.giveUp(ctx, d, fault); err != nil {
+		c.box.config.Logger.WarnContext(ctx, "box: cannot give it up, so try on", "topic", d.Topic, "key", d.Key, "error", err)
+	} else {
+		return
+	}
+	if err := d.Retry(pause); err != nil {
+		c.box.config.Logger.WarnContext(ctx, "box: ask again", "topic", d.Topic, "key", d.Key, "error", err)
+	}
+}
+
+// giveUp puts a message away, and tells the sender of a command. It fails while the database is away, and nothing is done.
+func (c *consumer) giveUp(ctx context.Context, d *bus.Delivery, fault error) error {
+	brief, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := c.box.config.Store.Ping(brief); err != nil {
+		return err
+	}
+	if c.handlers.byTopic[d.Topic].command {
+		if err := c.box.Tx(ctx, func(tx *Tx) error {
+			return tx.Send(bus.Extract(ctx, &d.Message), c.fault(d, fmt.Errorf("%s could not be done", d.Topic), false)) // the log says why
+		}); err != nil {
+			return err
+		}
+	}
+	c.box.counts.buried.Add(1)
+	return d.Bury(ctx, fmt.Sprintf("technical fault, %d attempts: %v", d.Attempt, fault))
+}
+
+func (c *consumer) fault(d *bus.Delivery, err error, final bool) fault {
+	return fault{
+		Message: d.Body, Exceptions: []Exception{{kindOf(err), err.Error()}}, Timestamp: c.box.Now(), Final: final, topic: d.Topic, key: d.Key,
+	}
+}
+
+// counts are what the box has done since it was opened.
+type counts struct{ published, handled, doubles, early, refused, failed, buried atomic.Uint64 }
+
+// Stats are what a box has done since it was opened.
+type Stats struct {
+	// Published messages were taken by the bus; Handled ones were acknowledged, Doubles among them.
+	Published, Handled, Doubles uint64
+	// Early ones had to come again later, Refused ones were answered with a fault.
+	Early, Refused uint64
+	// Failed counts technical faults, each attempt; Buried the dead letters.
+	Failed, Buried uint64
+}
+
+// Stats returns the counts of the box. It does not block.
+func (b *Box) Stats() Stats {
+	c := &b.counts
+	return Stats{c.published.Load(), c.handled.Load(), c.doubles.Load(), c.early.Load(), c.refused.Load(), c.failed.Load(), c.buried.Load()}
+}
