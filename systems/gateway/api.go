@@ -58,7 +58,9 @@ type Route struct {
 	Timeout time.Duration
 	// Cache is for how long answers are kept, for GET only. Default that of the service; negative is not at all.
 	Cache time.Duration
-	// RequestSchema and ResponseSchema are JSON schemas of the bodies, for the orchestration. Default none.
+	// Summary and Description are texts for people, in the OpenAPI document; the second may be Markdown. Default none.
+	Summary, Description string
+	// RequestSchema and ResponseSchema are JSON schemas of the bodies, for the orchestration and the OpenAPI document. Default none.
 	RequestSchema, ResponseSchema json.RawMessage
 }
 
@@ -67,8 +69,11 @@ func (r *Route) check() error {
 		return fmt.Errorf("verb %q, want GET, POST, PUT, PATCH or DELETE", r.Verb)
 	}
 	for _, schema := range []json.RawMessage{r.RequestSchema, r.ResponseSchema} {
-		if schema != nil && !json.Valid(schema) {
-			return errors.New("a schema is no JSON")
+		if schema == nil {
+			continue
+		}
+		if err := checkSchema(schema); err != nil {
+			return err
 		}
 	}
 	_, err := parseTemplate(r.Path)

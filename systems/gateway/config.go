@@ -28,6 +28,8 @@ type Config struct {
 	MaxKeyLength int
 	// GatewayHub are the options of the GatewayHub.
 	GatewayHub hubbub.Options
+	// OpenAPI says how the gateway describes itself.
+	OpenAPI OpenAPI
 	// Core are the options of its endpoint.
 	Core signalr.Options
 	// Logger for what goes wrong. Default slog.Default().
@@ -39,6 +41,7 @@ func (c *Config) setDefaults() {
 	positive(&c.MaxBodySize, 1<<20)
 	positive(&c.MaxSubscriptions, 100)
 	positive(&c.MaxKeyLength, 256)
+	c.OpenAPI.setDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

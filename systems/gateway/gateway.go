@@ -20,6 +20,7 @@ type Gateway struct {
 	config Config
 	hub    *hubbub.Hub // nil if it is off
 	cache  cache
+	others openAPIPart   // of the document
 	states atomic.Uint64 // numbers given
 	now    atomic.Pointer[table]
 
@@ -179,14 +180,16 @@ func (g *Gateway) Close(ctx context.Context) error {
 // GatewayHub returns the hub, for counters; nil if it is off.
 func (g *Gateway) GatewayHub() *hubbub.Hub { return g.hub }
 
-// Mount makes the GatewayHub and the REST endpoints reachable at their paths. For paths without regard to case wrap the mux in
-// [Gateway.FoldCase].
+// Mount makes the GatewayHub, the REST endpoints and the page that describes them reachable at their paths. For paths without
+// regard to case wrap the mux in [Gateway.FoldCase].
 func (g *Gateway) Mount(mux interface{ Handle(string, http.Handler) }) {
 	if g.hub != nil {
 		signalr.MapHub(mux, HubPath, g.hub, &g.config.Core)
 	}
 	mux.Handle(RESTPath, http.HandlerFunc(g.serve))
 	mux.Handle(RESTPath+"/", http.HandlerFunc(g.serve))
+	mux.Handle(SwaggerPath, http.HandlerFunc(g.serveSwagger))
+	mux.Handle(SwaggerPath+"/", http.HandlerFunc(g.serveSwagger))
 }
 
 // FoldCase wraps the mux of [Gateway.Mount] so that everything mounted there is found without regard to case.
@@ -195,6 +198,10 @@ func (g *Gateway) FoldCase(mux http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if prefix := RESTPath + "/"; len(r.URL.Path) >= len(prefix) && strings.EqualFold(r.URL.Path[:len(prefix)], prefix) {
 			g.serve(w, r)
+			return
+		}
+		if isSwagger(r.URL.Path) {
+			g.serveSwagger(w, r)
 			return
 		}
 		hub.ServeHTTP(w, r)

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
@@ -123,6 +125,12 @@ type HubRoute struct {
 	BroadcastType Broadcast
 	// ReceiveParameterTypes are names of types for the orchestration. Default none.
 	ReceiveParameterTypes []string
+	// Summary and Description are texts for people, in the OpenAPI document; the second may be Markdown. Default none.
+	Summary, Description string
+	// ArgumentSchemas are JSON schemas of the arguments of InvokeMethod, in their order, and ResultSchema is that of its result,
+	// for the OpenAPI document. Default none.
+	ArgumentSchemas []json.RawMessage
+	ResultSchema    json.RawMessage
 	// Unwrap sends the arguments as the hub has sent them. Default false: clients get two, an array of those and {}.
 	Unwrap bool
 }
@@ -137,6 +145,14 @@ func (r *HubRoute) check(h *Hub) error {
 		return fmt.Errorf("no ReceiveGroup, want one with broadcast type Group")
 	case r.BroadcastType != BroadcastAll && h.ReceiveKey == "":
 		return fmt.Errorf("the hub has no ReceiveKey, want one with broadcast type %v", r.BroadcastType)
+	}
+	for _, schema := range append(slices.Clone(r.ArgumentSchemas), r.ResultSchema) {
+		if schema == nil {
+			continue
+		}
+		if err := checkSchema(schema); err != nil {
+			return err
+		}
 	}
 	return nil
 }
