@@ -52,8 +52,8 @@ type Config struct {
 	// Hub are the options of the hubs. MaximumReceiveMessageSize is 512 KiB by default, so that a long cookie fits. Its Backplane
 	// connects the nodes.
 	Hub hubbub.Options
-	// Core and Classic are the options of the endpoints. Auth is set by the system where there is authentication; Keys are those of
-	// the system by default.
+	// Core and Classic are the options of the endpoints. Auth is set by the system where there is authentication; by default Keys are
+	// those of the system, and a classic client may send messages as long as the hubs take.
 	Core    signalr.Options
 	Classic classic.Options
 	// Logger for what goes wrong in the background. Default slog.Default().
@@ -162,6 +162,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Hub.MaximumReceiveMessageSize == 0 {
 		c.Hub.MaximumReceiveMessageSize = 512 << 10
+	}
+	if c.Classic.MaximumIncomingWebSocketMessageSize == 0 {
+		c.Classic.MaximumIncomingWebSocketMessageSize = c.Hub.MaximumReceiveMessageSize
 	}
 	positive(&c.PushPause, 200*time.Millisecond)
 	positive(&c.Retention.Most, 1000)
