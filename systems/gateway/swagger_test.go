@@ -1,0 +1,91 @@
+package gateway_test
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hubbub-go/hubbub/systems/gateway"
+)
+
+// TestPage: the page and its files are there in any case, under a policy, compressed for those who want that.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, gateway.Config{}, func(*gateway.Gateway) {})
+	if status, header, _ := s.do("GET", "/Swagger", ""); status != 302 || header.Get("Location") != "swagger/" {
+		t.Errorf("/Swagger: status %d, location %q, want 302 and swagger/, relative for the sake of proxies", status, header.Get("Location"))
+	}
+	for path, want := range map[string]struct{ kind, text string }{
+		"/swagger/":                     {"text/html; charset=utf-8", `src="page.js"`},
+		"/SWAGGER/Index.html":           {"text/html; charset=utf-8", `src="page.js"`},
+		"/swagger/page.js":              {"text/javascript; charset=utf-8", "v1/swagger.json"},
+		"/swagger/page.css":             {"text/css; charset=utf-8", "max-width"},
+		"/swagger/swagger-ui-bundle.js": {"text/javascript; charset=utf-8", "SwaggerUIBundle"},
+		"/swagger/swagger-ui.css":       {"text/css; charset=utf-8", ".swagger-ui"},
+		"/swagger/favicon-32x32.png":    {"image/png", "PNG"},
+	} {
+		status, header, body := s.do("GET", path, "", "Accept-Encoding", "br, gzip;q=0")
+		if status != 200 || header.Get("Content-Type") != want.kind || !strings.Contains(body, want.text) || header.Get("Content-Encoding") != "" ||
+			!strings.Contains(header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self';") || header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: status %d, headers %v, %d bytes, want %v", path, status, header, len(body), want)
+		}
+		status, header, zipped := s.do("GET", path, "", "Accept-Encoding", "br;q=1, GZIP;q=0.5")
+		plain := zipped
+		if header.Get("Content-Encoding") == "gzip" {
+			z, err := gzip.NewReader(strings.NewReader(zipped))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(z)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain = string(b)
+		}
+		if status != 200 || plain != body {
+			t.Errorf("%s: with gzip: status %d, headers %v, not the same text", path, status, header)
+		}
+		if status, again, rest := s.do("GET", path, "", "Accept-Encoding", "gzip", "If-None-Match", header.Get("Etag")); status != 304 || rest != "" || again.Get("Etag") != header.Get("Etag") {
+			t.Errorf("%s: again: status %d, headers %v, want 304", path, status, again)
+		}
+		if status, _, body := s.do("HEAD", path, ""); status != 200 || body != "" {
+			t.Errorf("HEAD %s: status %d, body %q", path, status, body)
+		}
+	}
+	for path, method := range map[string]string{"/swagger/none.js": "GET", "/swagger/v2/swagger.json": "GET", "/swagger/../config.go": "GET", "/swaggerx": "GET", "/swagger/": "POST"} {
+		if status, _, body := s.do(method, path, ""); status != 404 {
+			t.Errorf("%s %s: status %d, body %q, want 404", method, path, status, body)
+		}
+	}
+	off := newServer(t, gateway.Config{OpenAPI: gateway.OpenAPI{Off: true}}, func(*gateway.Gateway) {})
+	for _, path := range []string{"/swagger", "/swagger/", gateway.DocumentPath} {
+		if status, _, body := off.do("GET", path, ""); status != 404 || body != "" {
+			t.Errorf("%s, turned off: status %d, body %q, want 404", path, status, body)
+		}
+	}
+}
+
+// TestPageInBrowser: Chromium shows the page, behind a proxy that takes a prefix off the path, and calls a service and a hub from it.
+// It complains about nothing, its policy included, and asks nobody else for anything.
+func TestPageInBrowser(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("../../conformance/js/node_modules/playwright-core"); err != nil {
+		t.Fatalf("the npm packages are missing: node conformance/js/install.js installs them (%v)", err)
+	}
+	s := newDescribed(t, gateway.Config{})
+	eventually(t, "the hub connected", func() bool { return s.Health()[0].Connected })
+	proxy := httptest.NewServer(http.StripPrefix("/apis/ours", s.Handler()))
+	t.Cleanup(proxy.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "node", "testdata/swagger.mjs", proxy.URL+"/apis/ours").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
