@@ -25,6 +25,8 @@ type API struct {
 	// Transport sends the requests. Default one of the service's own, with the settings of http.DefaultTransport, which does
 	// not decompress.
 	Transport http.RoundTripper
+	// Guard says who may use the routes, beside that of [Config] and their own. Default everybody.
+	Guard
 }
 
 func (a *API) check() error {
@@ -62,6 +64,8 @@ type Route struct {
 	Summary, Description string
 	// RequestSchema and ResponseSchema are JSON schemas of the bodies, for the orchestration and the OpenAPI document. Default none.
 	RequestSchema, ResponseSchema json.RawMessage
+	// Guard says who may use the route, beside that of the service. Default everybody.
+	Guard
 }
 
 func (r *Route) check() error {

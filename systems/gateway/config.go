@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
@@ -26,6 +27,14 @@ type Config struct {
 	MaxSubscriptions int
 	// MaxKeyLength bounds keys, groups and user ids that clients of the GatewayHub send, in bytes. Default 256.
 	MaxKeyLength int
+	// Auth wraps the REST endpoints and, if [Config.Core] has none, the GatewayHub, and puts the user into the context of each
+	// request, as auth.Bearer does. Default none: nobody is known.
+	Auth func(http.Handler) http.Handler
+	// Guard says who may use any route at all; connections to the GatewayHub are not meant, see [hubbub.Options]. Default
+	// everybody.
+	Guard Guard
+	// Orchestration says who may have the list of routes, beside Guard. Default everybody.
+	Orchestration Guard
 	// GatewayHub are the options of the GatewayHub.
 	GatewayHub hubbub.Options
 	// OpenAPI says how the gateway describes itself.
@@ -44,6 +53,9 @@ func (c *Config) setDefaults() {
 	c.OpenAPI.setDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Core.Auth == nil {
+		c.Core.Auth = c.Auth
 	}
 	if c.GatewayHub.Logger == nil {
 		c.GatewayHub.Logger = c.Logger

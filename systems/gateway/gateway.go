@@ -17,12 +17,15 @@ import (
 // Gateway has the routes. Register hubs and services before [Gateway.Start], or put routes in force at any time with
 // [Gateway.Reload]; all methods but AddHub and AddAPI are safe for concurrent use.
 type Gateway struct {
-	config Config
-	hub    *hubbub.Hub // nil if it is off
-	cache  cache
-	others openAPIPart   // of the document
-	states atomic.Uint64 // numbers given
-	now    atomic.Pointer[table]
+	config        Config
+	hub           *hubbub.Hub // nil if it is off
+	cache         cache
+	others        openAPIPart   // of the document
+	states        atomic.Uint64 // numbers given
+	now           atomic.Pointer[table]
+	metrics       metrics
+	orchestration Handler
+	rest          http.Handler // the REST endpoints
 
 	ctx    context.Context // ends with the gateway
 	cancel context.CancelFunc
@@ -37,7 +40,13 @@ type Gateway struct {
 // New returns a gateway without routes.
 func New(c Config) *Gateway {
 	c.setDefaults()
-	g := &Gateway{config: c}
+	g := &Gateway{config: c, metrics: newMetrics()}
+	listed := guards{&g.config.Guard, &g.config.Orchestration}
+	list := listed.around(g.getOrchestration)
+	g.orchestration = func(w http.ResponseWriter, r *http.Request, a *Access) { g.pass(w, r, a, listed, list) }
+	if g.rest = http.HandlerFunc(g.serve); c.Auth != nil {
+		g.rest = c.Auth(g.rest)
+	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.routes = &Routes{own: g}
 	if !c.NoGatewayHub {
@@ -143,6 +152,7 @@ func (g *Gateway) swap(routes *Routes) {
 			a.state.end()
 		}
 	}
+	g.metrics.dropAbsent(old, t)
 }
 
 // Close asks the clients of the GatewayHub to leave, ends the connections downstream and returns when nothing of the gateway
@@ -186,8 +196,8 @@ func (g *Gateway) Mount(mux interface{ Handle(string, http.Handler) }) {
 	if g.hub != nil {
 		signalr.MapHub(mux, HubPath, g.hub, &g.config.Core)
 	}
-	mux.Handle(RESTPath, http.HandlerFunc(g.serve))
-	mux.Handle(RESTPath+"/", http.HandlerFunc(g.serve))
+	mux.Handle(RESTPath, g.rest)
+	mux.Handle(RESTPath+"/", g.rest)
 	mux.Handle(SwaggerPath, http.HandlerFunc(g.serveSwagger))
 	mux.Handle(SwaggerPath+"/", http.HandlerFunc(g.serveSwagger))
 }
@@ -197,7 +207,7 @@ func (g *Gateway) FoldCase(mux http.Handler) http.Handler {
 	hub := signalr.FoldCase(mux, HubPath)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if prefix := RESTPath + "/"; len(r.URL.Path) >= len(prefix) && strings.EqualFold(r.URL.Path[:len(prefix)], prefix) {
-			g.serve(w, r)
+			g.rest.ServeHTTP(w, r)
 			return
 		}
 		if isSwagger(r.URL.Path) {

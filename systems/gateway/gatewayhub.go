@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/json"
-	"errors"
 	"strings"
 	"sync"
 
@@ -84,7 +83,7 @@ func invokeKey(h *hubEntry) string  { return h.hub.InvokeKey }
 func (g *Gateway) subscribable(api, key, secret string, b Broadcast) (*hubRoute, error) {
 	r, err := g.find(api, key, secret, receiveKey)
 	if err == nil && r.BroadcastType != b {
-		err = hubbub.Errorf("The broadcast type of the route %q is %v, want %v.", r.key, r.BroadcastType, b)
+		return nil, hubbub.Errorf("The broadcast type of the route %q is %v, want %v.", r.key, r.BroadcastType, b)
 	}
 	return r, err
 }
@@ -99,6 +98,9 @@ func (g *Gateway) groupRoute(s groupSubscription) (*hubRoute, error) {
 
 func (g *Gateway) subscribeToGroup(ctx context.Context, s groupSubscription) error {
 	r, err := g.groupRoute(s)
+	if err == nil {
+		err = g.passCall(ctx, OperationSubscribe, r)
+	}
 	if err != nil {
 		return err
 	}
@@ -136,6 +138,9 @@ func (g *Gateway) individual(ctx context.Context, s routeSubscription) (*hubRout
 
 func (g *Gateway) subscribeToRoute(ctx context.Context, s routeSubscription) error {
 	r, user, err := g.individual(ctx, s)
+	if err == nil {
+		err = g.passCall(ctx, OperationSubscribe, r)
+	}
 	if err != nil {
 		return err
 	}
@@ -215,6 +220,9 @@ func unsubscribe(ctx context.Context, audience, user string) error {
 
 func (g *Gateway) invokeDownstreamHub(ctx context.Context, d downstreamCall) error {
 	r, err := g.find(d.API, d.Key, d.ReceiveKey, invokeKey)
+	if err == nil {
+		err = g.passCall(ctx, OperationInvoke, r)
+	}
 	if err != nil {
 		return err
 	}
@@ -246,61 +254,4 @@ func clip(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:60], "") + "…"
-}
-
-// callError is why a call of a hub has failed, for those who wait for it.
-type callError struct {
-	status int // of HTTP
-	text   string
-	err    error
-}
-
-func (e *callError) Error() string { return e.text }
-func (e *callError) Unwrap() error { return e.err }
-
-// call calls the method of a route. Its error is a *callError.
-func (h *hubEntry) call(ctx context.Context, r *hubRoute, args []json.RawMessage) (json.RawMessage, error) {
-	result, err := h.invoke(ctx, r, args)
-	if err == nil {
-		return result, nil
-	}
-	if ctx.Err() == nil {
-		h.g.config.Logger.WarnContext(ctx, "gateway: call of a hub failed", "hub", h.key, "route", r.key, "error", err)
-	}
-	answer, answered := errors.AsType[*hubbub.Error](err)
-	switch {
-	case answered:
-		return nil, &callError{502, answer.Message, err}
-	case errors.Is(err, errNotStarted):
-		return nil, &callError{503, "The gateway has not been started.", err}
-	case errors.Is(err, errGone):
-		return nil, &callError{503, "The hub or the route is gone.", err}
-	case errors.Is(err, errBusy):
-		return nil, &callError{503, "Too many calls wait for the hub.", err}
-	case errors.Is(err, errDown), errors.Is(err, hubbub.ErrNotConnected):
-		return nil, &callError{503, "The hub is not connected.", err}
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, &callError{504, "The hub has not answered in time. Whether it runs the call is not known.", err}
-	case errors.Is(err, hubbub.ErrConnectionLost), errors.Is(err, hubbub.ErrClosed):
-		return nil, &callError{502, "The connection to the hub was lost before its answer. Whether it has run the call is not known.", err}
-	}
-	return nil, &callError{502, "The hub could not be called. The log says why.", err}
-}
-
-// invoke calls the method of a route. A call that has found its connection on its way out takes the one that came after.
-func (h *hubEntry) invoke(ctx context.Context, r *hubRoute, args []json.RawMessage) (json.RawMessage, error) {
-	for {
-		if h.link == nil {
-			return nil, errNotStarted
-		}
-		result, err := h.link.invoke(ctx, h, r.InvokeMethod, args)
-		if !errors.Is(err, errGone) {
-			return result, err
-		}
-		now := h.g.table().hubOf(h.key)
-		if now == nil || now.link == h.link || now.route(r.key) == nil {
-			return nil, err
-		}
-		h, r = now, now.route(r.key)
-	}
 }

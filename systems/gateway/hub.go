@@ -79,6 +79,9 @@ type Hub struct {
 	// empty. Give one to hubs with functions, which cannot be compared, and another one when they do something else. Default
 	// none: the connection is kept if all other fields that concern it are the same and there is no function.
 	Revision string
+	// Guard says who may call the routes and subscribe to them, beside that of [Config] and their own. What is for all clients of
+	// the GatewayHub ([BroadcastAll]) it does not keep from them: [Config.GatewayHub] says who may be one. Default everybody.
+	Guard
 	// CoreOptions are those of the connection to a Core server. Header, Token and the hooks are set by the gateway.
 	CoreOptions signalr.ClientOptions
 	// ClassicOptions are those of the connection to a classic server. Header, Token and the hooks are set by the gateway.
@@ -133,6 +136,8 @@ type HubRoute struct {
 	ResultSchema    json.RawMessage
 	// Unwrap sends the arguments as the hub has sent them. Default false: clients get two, an array of those and {}.
 	Unwrap bool
+	// Guard says who may call the route and subscribe to it, beside that of the hub. Default everybody.
+	Guard
 }
 
 func (r *HubRoute) check(h *Hub) error {

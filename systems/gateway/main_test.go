@@ -222,12 +222,28 @@ type listener struct {
 	t     testing.TB
 	c     *signalr.Client
 	heard chan string
+	ended chan struct{} // closed when the connection has ended
 }
 
 // listen connects one that hears of targets.
 func (s *server) listen(targets ...string) *listener {
 	s.t.Helper()
-	l := &listener{t: s.t, c: signalr.NewClient(s.url+"/GatewayHub", nil), heard: make(chan string, 100)}
+	l := s.dial("", targets...)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := l.c.Start(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+	return l
+}
+
+// dial makes one that is not connected yet, with that query.
+func (s *server) dial(query string, targets ...string) *listener {
+	s.t.Helper()
+	l := &listener{t: s.t, heard: make(chan string, 100), ended: make(chan struct{})}
+	var o signalr.ClientOptions
+	o.OnClosed = func(error) { close(l.ended) }
+	l.c = signalr.NewClient(s.url+"/GatewayHub"+query, &o)
 	for _, target := range targets {
 		l.c.On(target, hubbub.Raw(func(_ context.Context, args hubbub.Args) (any, error) {
 			all := make([]json.RawMessage, args.Len())
@@ -240,11 +256,6 @@ func (s *server) listen(targets ...string) *listener {
 			l.heard <- target + string(b)
 			return nil, err
 		}))
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := l.c.Start(ctx); err != nil {
-		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { l.c.Close() })
 	return l

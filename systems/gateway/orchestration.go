@@ -40,7 +40,7 @@ type hubRouteEntry struct {
 
 // getOrchestration lists the routes whose keys have the given parts, in any case: those of services, then those of hubs, as they
 // were registered. Secrets and addresses of hubs are not in it.
-func (g *Gateway) getOrchestration(w http.ResponseWriter, r *http.Request) {
+func (g *Gateway) getOrchestration(w http.ResponseWriter, r *http.Request, _ *Access) {
 	q := r.URL.Query()
 	api, route := filter(q, "apiKey", "api"), filter(q, "routeKey", "key")
 	all, t := []orchestration{}, g.table()

@@ -66,6 +66,7 @@ func (h *hubEntry) relay(ctx context.Context, method string, args hubbub.Args) e
 	h.state.delivered.Add(1)
 	var errs error
 	for _, r := range routes {
+		r.delivered.Inc()
 		to := h.g.hub.All()
 		if r.group != "" {
 			to = h.g.hub.Group(r.group)

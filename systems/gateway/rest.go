@@ -27,20 +27,20 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 	case len(parts) == 1 && strings.EqualFold(parts[0], "orchestration"):
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			g.getOrchestration(w, r)
+			g.orchestration(w, r, &Access{Operation: OperationOrchestration})
 			return
 		}
 	case len(parts) == 2:
 		if a := t.apiOf(parts[0]); a != nil {
 			if route := a.route(parts[1]); route != nil && (route.Verb == r.Method || (route.Verb == http.MethodGet && r.Method == http.MethodHead)) {
-				g.callAPI(w, r, route)
+				route.serve(w, r, &Access{Operation: OperationRequest, API: a.key, Route: route.key})
 				return
 			}
 		}
 	case len(parts) == 3 && strings.EqualFold(parts[0], "hub"):
 		if h := t.hubOf(parts[1]); h != nil && r.Method == http.MethodPost {
 			if route := h.route(parts[2]); route != nil && route.InvokeMethod != "" {
-				g.postHub(w, r, h, route)
+				route.serve(w, r, &Access{Operation: OperationInvoke, API: h.key, Route: route.key})
 				return
 			}
 		}

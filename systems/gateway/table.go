@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // table is all routes in force. It does not change: other routes are another table. What lives longer than a table, such as a
@@ -33,9 +35,12 @@ type hubState struct{ invoked, failed, refused, delivered, connects atomic.Uint6
 // hubRoute is a route of a hub.
 type hubRoute struct {
 	HubRoute
-	hub   *hubEntry
-	key   string // in lower case
-	group string // see audience
+	hub       *hubEntry
+	key       string // in lower case
+	group     string // see audience
+	guards    guards
+	serve     Handler // POST
+	delivered prometheus.Counter
 }
 
 // apiEntry is a service with its routes.
@@ -60,6 +65,8 @@ type apiRoute struct {
 	api      *apiEntry
 	key      string // in lower case
 	template template
+	guards   guards
+	serve    Handler
 }
 
 // hubOf returns the hub with that key in any case, nil if there is none.
@@ -101,7 +108,10 @@ func (g *Gateway) newTable(routes *Routes, old *table) *table {
 			e.state = g.newAPIState(&a.api)
 		}
 		for _, r := range a.routes {
-			e.routes = append(e.routes, &apiRoute{Route: r.Route, api: e, key: r.key, template: r.template})
+			x := &apiRoute{Route: r.Route, api: e, key: r.key, template: r.template}
+			x.guards = guards{&g.config.Guard, &e.api.Guard, &x.Guard}
+			x.serve = g.guarded(kindAPI, e.key, r.key, x.guards, func(w http.ResponseWriter, r *http.Request, _ *Access) { g.callAPI(w, r, x) })
+			e.routes = append(e.routes, x)
 		}
 		t.apis, t.byAPI[a.key] = append(t.apis, e), e
 	}
@@ -111,6 +121,9 @@ func (g *Gateway) newTable(routes *Routes, old *table) *table {
 		for _, r := range h.routes {
 			x := &hubRoute{HubRoute: r.HubRoute, hub: e, key: r.key}
 			x.group = x.audience()
+			x.delivered = g.metrics.delivered.WithLabelValues(e.key, r.key)
+			x.guards = guards{&g.config.Guard, &e.hub.Guard, &x.Guard}
+			x.serve = g.guarded(kindHub, e.key, r.key, x.guards, func(w http.ResponseWriter, r *http.Request, _ *Access) { g.postHub(w, r, e, x) })
 			e.routes = append(e.routes, x)
 		}
 		e.heard = e.hears()
@@ -131,7 +144,7 @@ func (h *Hub) goesOnAs(other *Hub) bool {
 	}
 	x, y := *h, *other
 	for _, z := range []*Hub{&x, &y} { // those that are looked at with each call
-		z.ReceiveKey, z.InvokeKey, z.InvokeTimeout, z.MaxPending, z.Revision = "", "", 0, 0, ""
+		z.ReceiveKey, z.InvokeKey, z.InvokeTimeout, z.MaxPending, z.Revision, z.Guard = "", "", 0, 0, "", Guard{}
 	}
 	return same(x, y)
 }
@@ -139,7 +152,9 @@ func (h *Hub) goesOnAs(other *Hub) bool {
 // goesOnAs reports whether the state of a is good for other.
 func (a *API) goesOnAs(other *API) bool {
 	x, y := *a, *other
-	x.Timeout, x.Cache, y.Timeout, y.Cache = 0, 0, 0, 0
+	for _, z := range []*API{&x, &y} { // those that are looked at with each request
+		z.Timeout, z.Cache, z.Guard = 0, 0, Guard{}
+	}
 	return same(x, y)
 }
 
