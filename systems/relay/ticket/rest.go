@@ -22,7 +22,9 @@ const (
 )
 
 // Paths are what [Queue.Handler] answers to; one that ends in a slash stands for all below it.
-func Paths() []string { return []string{"/realtime/tickets", "/realtime/tickets/", "/realtime/objects/"} }
+func Paths() []string {
+	return []string{"/realtime/tickets", "/realtime/tickets/", "/realtime/objects/"}
+}
 
 // Handler returns the REST endpoints of tickets and objects, under the [Paths]. guard wraps the endpoints that need a scope,
 // [ScopeTickets] or [ScopeObjects], in what checks it; nil means that nothing is checked.

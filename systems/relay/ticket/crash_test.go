@@ -1,0 +1,337 @@
+package ticket_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hubbub-go/hubbub/systems/relay/ticket"
+	"github.com/hubbub-go/hubbub/systems/relay/viewmodel"
+	"github.com/hubbub-go/hubbub/systems/store"
+	"github.com/hubbub-go/hubbub/systems/store/storetest"
+)
+
+// workerDir is the environment variable that makes a worker process of the test binary: the configuration of its database.
+const workerDir = "HUBBUB_TEST_TICKET_WORKER"
+
+// workerConfig is what a worker process and its test agree on.
+func workerConfig(db store.Config, hang func(r *viewmodel.Run)) ticket.Config {
+	models, functions := viewmodel.Demo()
+	models = append(models, viewmodel.Config{Name: "HangVM", Actions: []string{"CountRun", "hang"}})
+	functions["hang"] = func(ctx context.Context, r *viewmodel.Run) error {
+		hang(r)
+		return nil
+	}
+	return ticket.Config{Database: db, Lease: 2 * time.Second,
+		ViewModels: viewmodel.Options{ViewModels: models, Functions: functions, Events: &events{}}}
+}
+
+// worker is the worker process: it says which ticket it runs, and then hangs in it until it is killed.
+func worker(text string) int {
+	var db store.Config
+	if err := json.Unmarshal([]byte(text), &db); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	q, err := ticket.Open(context.Background(), workerConfig(db, func(r *viewmodel.Run) {
+		fmt.Println("running", r.Ticket, r.Attempt)
+		time.Sleep(time.Hour)
+	}))
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	q.Start()
+	time.Sleep(time.Hour)
+	return 0
+}
+
+// startWorker starts a worker process and waits until it runs a ticket; kill ends it as a power cut does.
+func startWorker(t *testing.T, db store.Config, want string) (kill func()) {
+	t.Helper()
+	db.Logger = nil
+	text, err := json.Marshal(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), workerDir+"="+string(text))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	t.Cleanup(kill)
+	watch := time.AfterFunc(patience, kill)
+	defer watch.Stop()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || strings.TrimSpace(line) != want {
+		t.Fatalf("worker said %q, %v, want %q", line, err, want)
+	}
+	return kill
+}
+
+// TestM14 kills worker processes in the middle of a ticket: it is picked again, and its attempts are counted. What the cut runs
+// would have changed is not there.
+func TestM14(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		db := storetest.Config(t, database, "relay_ticket")
+		q, shut := open(t, workerConfig(db, func(*viewmodel.Run) {}))
+		q.put("1|2", map[string]any{"runs": 10})
+		id := q.create(ticket.Ticket{ViewModel: "HangVM", RootID: "1|2"}).ID
+		shut()
+		for attempt := 1; attempt <= 2; attempt++ {
+			startWorker(t, db, fmt.Sprintf("running %s %d", id, attempt))()
+		}
+		q, _ = open(t, workerConfig(db, func(*viewmodel.Run) {}))
+		got := q.get(id)
+		want := ticket.Running // nobody knows that its process is dead
+		if database == "sqlite" {
+			want = ticket.Ready // the file is ours alone
+		}
+		if got.State != want || got.Attempts != 2 {
+			t.Fatalf("after the crashes %+v, want it %v with 2 attempts", got, want)
+		}
+		q.Start()
+		if got := q.until(id, ticket.Done); got.Attempts != 3 || got.Error != "" {
+			t.Fatalf("done %+v, want 3 attempts", got)
+		}
+		if got := q.object("1|2")["runs"]; got != int64(11) {
+			t.Fatalf("%v runs, want 11", got)
+		}
+		if s := q.Stats(); s.Recovered != 1 || s.Repeated != 1 {
+			t.Fatalf("stats %+v", s)
+		}
+	})
+}
+
+// TestCutOff gives a ticket up that no process survives.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	db := storetest.Config(t, "sqlite", "relay_ticket")
+	q, shut := open(t, workerConfig(db, func(*viewmodel.Run) {}))
+	q.put("1|2", nil)
+	id := q.create(ticket.Ticket{ViewModel: "HangVM", RootID: "1|2"}).ID
+	shut()
+	for attempt := 1; attempt <= 2; attempt++ {
+		startWorker(t, db, fmt.Sprintf("running %s %d", id, attempt))()
+	}
+	c := workerConfig(db, func(*viewmodel.Run) {})
+	c.MaxCutOff = 2
+	q = start(t, c)
+	got := q.until(id, ticket.Failed)
+	if !strings.Contains(got.Error, "cut off too often") || got.Attempts != 2 {
+		t.Fatalf("failed %+v", got)
+	}
+	if _, err := q.Retry(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	q.until(id, ticket.Done)
+}
+
+// TestTwoNodes has two processes drain one PostgreSQL: no ticket runs twice, both work.
+func TestTwoNodes(t *testing.T) {
+	t.Parallel()
+	const tickets = 400
+	c := config(t, "postgres")
+	var mu sync.Mutex
+	ran := make(map[string][]int)
+	node := func(n int) ticket.Config {
+		models, functions := viewmodel.Demo()
+		own := c
+		own.ViewModels = viewmodel.Options{ViewModels: models, Functions: functions, Events: &events{}}
+		add(&own, "NodeVM", func(_ context.Context, r *viewmodel.Run) error {
+			mu.Lock()
+			defer mu.Unlock()
+			ran[r.Ticket] = append(ran[r.Ticket], n)
+			r.Update(func(a map[string]any) error {
+				n, _ := a["runs"].(int64)
+				a["runs"] = n + 1
+				return nil
+			})
+			return nil
+		})
+		return own
+	}
+	one, _ := open(t, node(1))
+	two, _ := open(t, node(2))
+	for i := range 20 {
+		one.put(fmt.Sprintf("1|%d", i), nil)
+	}
+	var all []ticket.Ticket
+	for i := range tickets {
+		all = append(all, ticket.Ticket{ViewModel: "NodeVM", RootID: fmt.Sprintf("1|%d", i%20), Priority: new(i % 3)})
+	}
+	if _, err := one.CreateAll(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	one.Start()
+	two.Start()
+	one.counts(map[ticket.State]int64{ticket.Done: tickets})
+	mu.Lock()
+	defer mu.Unlock()
+	nodes := make(map[int]int)
+	for id, by := range ran {
+		if len(by) != 1 {
+			t.Errorf("ticket %s was run by %v", id, by)
+		}
+		nodes[by[0]]++
+	}
+	if len(ran) != tickets || nodes[1] == 0 || nodes[2] == 0 {
+		t.Errorf("%d tickets ran, by node %v", len(ran), nodes)
+	}
+	for i := range 20 {
+		if got := one.object(fmt.Sprintf("1|%d", i))["runs"]; got != int64(tickets/20) {
+			t.Errorf("object %d has %v runs, want %d", i, got, tickets/20)
+		}
+	}
+}
+
+// TestLostLease has a process give no sign of life while it runs a ticket: another one runs it, and nothing of the first run is
+// stored.
+func TestLostLease(t *testing.T) {
+	t.Parallel()
+	c := config(t, "postgres")
+	c.Lease = time.Second
+	var asleep atomic.Bool // the first process believes in an earlier time, so that its signs of life count for nothing
+	entered, leave := make(chan int, 10), make(chan bool)
+	node := func(n int) ticket.Config {
+		own := c
+		models, functions := viewmodel.Demo()
+		own.ViewModels = viewmodel.Options{ViewModels: models, Functions: functions, Events: &events{}}
+		add(&own, "SlowVM", func(ctx context.Context, r *viewmodel.Run) error {
+			entered <- n
+			if n == 1 {
+				select {
+				case <-leave:
+				case <-ctx.Done(): // told that it has lost the ticket
+				}
+			}
+			r.Update(func(a map[string]any) error { a["by"] = n; return nil })
+			return nil
+		})
+		return own
+	}
+	first := node(1)
+	first.Clock = func() time.Time {
+		if asleep.Load() {
+			return time.Now().Add(-time.Hour)
+		}
+		return time.Now()
+	}
+	one := start(t, first)
+	one.put("1|2", nil)
+	id := one.create(ticket.Ticket{ViewModel: "SlowVM", RootID: "1|2"}).ID
+	if n := <-entered; n != 1 {
+		t.Fatalf("node %d ran first", n)
+	}
+	asleep.Store(true)
+	two := start(t, node(2))
+	if n := <-entered; n != 2 {
+		t.Fatalf("node %d ran then", n)
+	}
+	if got := two.until(id, ticket.Done); got.Attempts != 2 {
+		t.Fatalf("done %+v, want 2 attempts", got)
+	}
+	eventually(t, "the first run to be given up", func() bool { return one.Stats().Lost == 1 })
+	if got := two.object("1|2")["by"]; got != int64(2) {
+		t.Fatalf("changed by %v, want 2", got)
+	}
+	if s := one.Stats(); s.Done != 0 || s.Failed != 0 {
+		t.Fatalf("stats of the first %+v", s)
+	}
+}
+
+// TestClose ends a queue in the middle of a ticket: it is ready again at once, and nothing of the run is stored.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		c := config(t, database)
+		c.Drain = -1
+		entered := make(chan bool, 1)
+		var hang atomic.Bool
+		hang.Store(true)
+		add(&c, "SlowVM", func(ctx context.Context, r *viewmodel.Run) error {
+			r.Update(func(a map[string]any) error { a["ran"] = true; return nil })
+			if hang.Load() {
+				entered <- true
+				<-ctx.Done()
+				return errors.New("cut")
+			}
+			return nil
+		})
+		q, shut := open(t, c)
+		q.Start()
+		q.put("1|2", nil)
+		id := q.create(ticket.Ticket{ViewModel: "SlowVM", RootID: "1|2"}).ID
+		<-entered
+		if got := q.get(id); got.State != ticket.Running || got.Attempts != 1 {
+			t.Fatalf("running %+v", got)
+		}
+		shut()
+		hang.Store(false)
+		q, _ = open(t, c)
+		if got := q.get(id); got.State != ticket.Ready || got.Error != "" || len(q.object("1|2")) != 0 {
+			t.Fatalf("after the close %+v", got)
+		}
+		q.Start()
+		if got := q.until(id, ticket.Done); got.Attempts != 2 {
+			t.Fatalf("done %+v, want 2 attempts", got)
+		}
+		if q.object("1|2")["ran"] != true {
+			t.Fatal("the change of the second run is missing")
+		}
+	})
+}
+
+// TestDrain lets a running ticket finish when the queue closes.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	c := config(t, "sqlite")
+	c.Drain = patience
+	entered, leave := make(chan bool), make(chan bool)
+	add(&c, "SlowVM", func(ctx context.Context, r *viewmodel.Run) error {
+		entered <- true
+		<-leave
+		return ctx.Err()
+	})
+	q, shut := open(t, c)
+	q.Start()
+	q.put("1|2", nil)
+	id := q.create(ticket.Ticket{ViewModel: "SlowVM", RootID: "1|2"}).ID
+	waits := q.create(ticket.Ticket{ViewModel: "SomeVM", RootID: "1|2", ExecuteEarliest: time.Now().Add(time.Hour)}).ID
+	<-entered
+	closed := make(chan bool)
+	go func() {
+		shut()
+		close(closed)
+	}()
+	leave <- true
+	<-closed
+	q, _ = open(t, c)
+	var states []ticket.State
+	for _, id := range []string{id, waits} {
+		states = append(states, q.get(id).State)
+	}
+	if !slices.Equal(states, []ticket.State{ticket.Done, ticket.Waiting}) {
+		t.Fatalf("states %v, want done and waiting", states)
+	}
+}
