@@ -16,6 +16,8 @@ type API struct {
 	BaseURLs []string
 	// Balance says which address gets a request. Default [Random].
 	Balance Balance
+	// Check asks the addresses whether they are well. Default: it does not.
+	Check HealthCheck
 	// Header replaces what the client has sent in each request. Default none.
 	Header http.Header
 	// Timeout bounds a request, its body included. Default 30 s.
@@ -35,6 +37,9 @@ func (a *API) check() error {
 	}
 	if a.Balance > LeastPending {
 		return fmt.Errorf("balance %d, want random, round robin or least pending", a.Balance)
+	}
+	if err := a.Check.check(); err != nil {
+		return err
 	}
 	for _, raw := range a.BaseURLs {
 		u, err := url.Parse(raw)

@@ -139,6 +139,9 @@ func (g *Gateway) swap(routes *Routes) {
 		}
 	}
 	g.now.Store(t)
+	for _, a := range t.apis {
+		a.state.begin(g, a.key, &a.api)
+	}
 	for _, d := range begin {
 		g.links.Go(d.run)
 	}

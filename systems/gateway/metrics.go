@@ -99,10 +99,12 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap is for [http.ResponseController].
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// What is known of a hub as a whole.
+// What is known of a hub or of an address of a service as a whole.
 var (
 	hubUp       = prometheus.NewDesc("hubbub_gateway_hub_up", "1 if the gateway is connected to the hub, else 0.", []string{"hub"}, nil)
 	hubConnects = prometheus.NewDesc("hubbub_gateway_hub_connects_total", "Connections to the hub that were made.", []string{"hub"}, nil)
+	backendUp   = prometheus.NewDesc("hubbub_gateway_backend_up", "1 if requests go to the address of the service, 0 while it is passed over.", []string{"api", "address"}, nil)
+	backendWait = prometheus.NewDesc("hubbub_gateway_backend_pending", "Requests of the address that wait for their end.", []string{"api", "address"}, nil)
 	hubRefused  = prometheus.NewDesc("hubbub_gateway_hub_refused_total", "Calls that were not sent, since too many waited.", []string{"hub"}, nil)
 )
 
@@ -111,13 +113,13 @@ func (g *Gateway) Describe(out chan<- *prometheus.Desc) {
 	for _, c := range g.vectors() {
 		c.Describe(out)
 	}
-	for _, d := range []*prometheus.Desc{hubUp, hubConnects, hubRefused} {
+	for _, d := range []*prometheus.Desc{hubUp, hubConnects, hubRefused, backendUp, backendWait} {
 		out <- d
 	}
 }
 
-// Collect implements [prometheus.Collector]: it tells what the gateway has done, by route, and how the hubs downstream are. It does
-// not block.
+// Collect implements [prometheus.Collector]: it tells what the gateway has done, by route, and how the hubs and services downstream
+// are. It does not block.
 func (g *Gateway) Collect(out chan<- prometheus.Metric) {
 	for _, c := range g.vectors() {
 		c.Collect(out)
@@ -131,6 +133,7 @@ func (g *Gateway) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(hubConnects, prometheus.CounterValue, float64(h.Connects), h.Key)
 		out <- prometheus.MustNewConstMetric(hubRefused, prometheus.CounterValue, float64(h.Refused), h.Key)
 	}
+	g.collectBackends(out)
 }
 
 func (g *Gateway) vectors() []prometheus.Collector {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -57,6 +58,7 @@ type apiState struct {
 	transport http.RoundTripper
 	own       *http.Transport // nil if the transport is another's
 	balancer  *balancer
+	stop      context.CancelFunc // of the checks, nil if there are none
 }
 
 // apiRoute is a route of a service.
@@ -170,6 +172,9 @@ func (g *Gateway) newAPIState(a *API) *apiState {
 
 // end lets go what has no requests; those that run finish.
 func (s *apiState) end() {
+	if s.stop != nil {
+		s.stop()
+	}
 	if s.own != nil {
 		s.own.CloseIdleConnections()
 	}
