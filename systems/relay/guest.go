@@ -64,16 +64,17 @@ func (g *guest) run() {
 	}
 }
 
-// unsure returns how long the listener may have been deaf when its silence was noticed.
+// unsure returns how long the listener may have been deaf when its silence was noticed: since the last word of a Core client, or
+// since a classic client was last seen to be there, and a little for the clock that looks for it.
 func (g *guest) unsure() time.Duration {
-	if !g.conn.caller.Request().Query.Has("clientProtocol") {
-		return g.k.s.hub.Options().ClientTimeoutInterval
+	d := g.k.s.hub.Options().ClientTimeoutInterval
+	if g.conn.caller.Request().Query.Has("clientProtocol") {
+		if d = g.k.s.config.Classic.DisconnectTimeout; d == 0 {
+			d = 30 * time.Second
+		}
+		d += 5 * time.Second
 	}
-	d := g.k.s.config.Classic.DisconnectTimeout
-	if d == 0 {
-		d = 30 * time.Second
-	}
-	return d + 10*time.Second
+	return d + d/4 + time.Second
 }
 
 // pause reports whether the connection is still there after it.

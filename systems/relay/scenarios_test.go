@@ -251,8 +251,11 @@ func TestM18Auth(t *testing.T) {
 		if _, err := d.connect(s, "", ""); !strings.Contains(fmt.Sprint(err), "401") {
 			t.Errorf("connected without a token: %v, want status 401", err)
 		}
-		p := s.connect(d, "ann,other", "")
-		err := p.invoke("SubscribeToEvent", "g "+d.name, "c")
+		p, err := d.connect(s, "ann,other", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.invoke("SubscribeToEvent", "g "+d.name, "c")
 		if err == nil || !strings.Contains(err.Error(), "The right events:subscribe is needed.") {
 			t.Errorf("without the right: %v", err)
 		}
