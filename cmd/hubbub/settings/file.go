@@ -123,6 +123,7 @@ func (s *Set) decodeList(name, path string, v reflect.Value, n ast.Node) {
 	list := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
 	for i, e := range seq.Values {
 		at := fmt.Sprintf("%s[%d]", path, i)
+		s.places[at] = position(name, e)
 		if v.Type().Elem().Kind() == reflect.Struct {
 			s.decodeEntry(name, at, list.Index(i), e)
 		} else {
@@ -143,6 +144,7 @@ func (s *Set) decodeEntry(name, path string, v reflect.Value, n ast.Node) {
 	for _, pair := range pairs {
 		key := pair.Key.GetToken().Value
 		at := path + "." + key
+		s.places[at] = position(name, pair.Key)
 		i := slices.Index(keys, key)
 		if i < 0 {
 			s.note(name, pair.Key, at, "unknown key%s", suggest(keys, key))

@@ -54,7 +54,7 @@ func flow(v reflect.Value, secret string) string {
 		return "[" + strings.Join(parts, ", ") + "]"
 	case reflect.Map:
 		for _, k := range slices.Sorted(maps.Keys(v.Interface().(map[string]string))) {
-			parts = append(parts, strconv.Quote(k)+": "+strconv.Quote(v.MapIndex(reflect.ValueOf(k)).String()))
+			parts = append(parts, strconv.Quote(k)+": "+strconv.Quote(Redact(secret, v.MapIndex(reflect.ValueOf(k)).String())))
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	case reflect.Struct:

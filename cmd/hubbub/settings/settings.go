@@ -14,6 +14,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"sort"
 	"strconv"
@@ -71,6 +72,7 @@ type Set struct {
 	byPath   map[string]*leaf
 	byEnv    map[string]*leaf
 	sections map[string][]string // path of a section to its keys
+	places   map[string]string   // of entries of lists and their keys, by path
 	problems Problems
 }
 
@@ -82,7 +84,7 @@ type leaf struct {
 // New returns a Set that fills the struct target points to, whose values are the defaults. It panics if the struct has a
 // field that cannot be a setting, which is a mistake in the program.
 func New(target any) *Set {
-	s := &Set{byPath: map[string]*leaf{}, byEnv: map[string]*leaf{}, sections: map[string][]string{}}
+	s := &Set{byPath: map[string]*leaf{}, byEnv: map[string]*leaf{}, sections: map[string][]string{}, places: map[string]string{}}
 	s.walk(reflect.ValueOf(target).Elem(), "")
 	return s
 }
@@ -235,6 +237,7 @@ func (s *Set) Flag(flag, path, value string) {
 // take sets a leaf from a text that does not stand in a file.
 func (s *Set) take(l *leaf, where, value string) {
 	l.Source = where
+	s.forget(l.Path)
 	switch l.field.Kind() {
 	case reflect.Slice, reflect.Map:
 		s.takeMany(l, where, value)
@@ -246,6 +249,11 @@ func (s *Set) take(l *leaf, where, value string) {
 		}
 		s.problems = append(s.problems, &Problem{where, l.Path, err.Error()})
 	}
+}
+
+// forget drops the places within a list whose value comes from elsewhere now.
+func (s *Set) forget(path string) {
+	maps.DeleteFunc(s.places, func(at, _ string) bool { return strings.HasPrefix(at, path+"[") })
 }
 
 // takeMany reads a list or a map, written as YAML or, if it is a list of texts, with commas.
@@ -271,11 +279,19 @@ func (s *Set) takeMany(l *leaf, where, value string) {
 	}
 }
 
-// Fault records that the value of a key, well-formed as it is, cannot be used.
+// Fault records that the value of a key, well-formed as it is, cannot be used. The path may lead into a list:
+// notify.users[0].name. If there is no such place, that of what it would be in is named.
 func (s *Set) Fault(path, format string, args ...any) {
 	where := "default"
-	if l := s.byPath[path]; l != nil {
-		where = l.Source
+	for at := path; at != ""; at = at[:max(0, strings.LastIndexAny(at, ".["))] {
+		if place := s.places[at]; place != "" {
+			where = place
+			break
+		}
+		if l := s.byPath[at]; l != nil {
+			where = l.Source
+			break
+		}
 	}
 	s.problems = append(s.problems, &Problem{where, path, fmt.Sprintf(format, args...)})
 }
