@@ -35,26 +35,40 @@ func scan(row scanner) (seq int64, t Ticket, err error) {
 	return seq, t, nil
 }
 
+// Mark is a text under a name that is stored together with tickets, such as how far a listener has got in what makes them.
+type Mark struct {
+	// Name of the mark, at most 1000 bytes.
+	Name string
+	// Value replaces what the mark had before. At most 1000 bytes.
+	Value string
+}
+
 // Create stores a ticket and returns it with what the queue has set; it runs as soon as its time has come and a worker is free.
 // Only the fields that a creator sets are looked at. If there is a ticket with its key, that one is returned. A ticket that
-// cannot be stored is an [ErrInvalid]. The ticket is durable when Create returns. It blocks for the database.
-func (q *Queue) Create(ctx context.Context, t Ticket) (Ticket, error) {
-	all, err := q.CreateAll(ctx, []Ticket{t})
+// cannot be stored is an [ErrInvalid]. Marks are set in the same transaction. All is durable when Create returns. It blocks for
+// the database.
+func (q *Queue) Create(ctx context.Context, t Ticket, marks ...Mark) (Ticket, error) {
+	all, err := q.CreateAll(ctx, []Ticket{t}, marks...)
 	if err != nil {
 		return Ticket{}, err
 	}
 	return all[0], nil
 }
 
-// CreateAll is [Queue.Create] for several tickets in one transaction, which is much faster than one after the other: all are
-// stored, or none.
-func (q *Queue) CreateAll(ctx context.Context, tickets []Ticket) ([]Ticket, error) {
-	all := make([]Ticket, len(tickets))
+// CreateAll is [Queue.Create] for several tickets, or none, in one transaction, which is much faster than one after the other:
+// all are stored, or none.
+func (q *Queue) CreateAll(ctx context.Context, tickets []Ticket, marks ...Mark) ([]Ticket, error) {
 	for i := range tickets {
 		if err := tickets[i].check(); err != nil {
 			return nil, fmt.Errorf("ticket: create: %w", err)
 		}
 	}
+	for _, m := range marks {
+		if err := errors.Join(checkLong("name of a mark", m.Name), checkLong("value of a mark", m.Value)); err != nil {
+			return nil, fmt.Errorf("ticket: create: %w", err)
+		}
+	}
+	all := make([]Ticket, len(tickets))
 	now := q.now()
 	var made int64
 	err := q.store.Tx(ctx, func(tx *store.Tx) error {
@@ -71,6 +85,12 @@ func (q *Queue) CreateAll(ctx context.Context, tickets []Ticket) ([]Ticket, erro
 			}
 			all[i] = t
 		}
+		for _, m := range marks {
+			if _, err := tx.Exec(ctx, `INSERT INTO mark (name, value) VALUES (?, ?)
+				ON CONFLICT (name) DO UPDATE SET value = excluded.value`, m.Name, m.Value); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	if err != nil {
@@ -84,6 +104,16 @@ func (q *Queue) CreateAll(ctx context.Context, tickets []Ticket) ([]Ticket, erro
 		all[i].State = all[i].stateAt(millis(now))
 	}
 	return all, nil
+}
+
+// Mark returns the value of a mark, "" if it was never set.
+func (q *Queue) Mark(ctx context.Context, name string) (string, error) {
+	var value string
+	err := q.store.QueryRow(ctx, "SELECT value FROM mark WHERE name = ?", name).Scan(&value)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("ticket: read a mark: %w", err)
+	}
+	return value, nil
 }
 
 // insert stores a ticket and completes it. It reports whether there was none with its key.

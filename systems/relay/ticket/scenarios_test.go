@@ -272,18 +272,16 @@ func TestM15(t *testing.T) {
 		ahead.Store(int64(1000 * time.Hour))
 		there(failed.ID)
 		gone(hour.ID)
-		shut() // a start cleans up
+		shut() // the next start removes what is over
 		ahead.Store(0)
-		q, _ = open(t, c)
+		q, shut = open(t, c)
 		there(ten.ID, hour.ID, failed.ID)
 		ahead.Store(int64(1000 * time.Hour))
 		q.Start()
-		eventually(t, "the receipts to be removed", func() bool {
-			ahead.Store(0)
-			list, _, err := q.List(t.Context(), ticket.Filter{})
-			ahead.Store(int64(1000 * time.Hour))
-			return err == nil && len(list) == 1
-		})
+		shut()
+		ahead.Store(0)
+		q, _ = open(t, c)
+		there(failed.ID)
 		if got := q.object("1|2")["runs"]; got != int64(3) {
 			t.Fatalf("%v runs, want 3", got)
 		}
@@ -366,4 +364,40 @@ func TestCreateAll(t *testing.T) {
 		t.Fatalf("made %+v, %v", none, err)
 	}
 	q.counts(map[ticket.State]int64{ticket.Ready: 3})
+}
+
+// TestMark sets marks with tickets, without, and not with tickets that are refused.
+func TestMark(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		q, _ := open(t, config(t, database))
+		want := func(a, b string) {
+			t.Helper()
+			gotA, errA := q.Mark(t.Context(), "a")
+			gotB, errB := q.Mark(t.Context(), "b")
+			if gotA != a || gotB != b || errA != nil || errB != nil {
+				t.Fatalf("marks %q and %q, %v, %v, want %q and %q", gotA, gotB, errA, errB, a, b)
+			}
+		}
+		want("", "")
+		good := ticket.Ticket{ViewModel: "SomeVM", RootID: "1|2"}
+		if _, err := q.Create(t.Context(), good, ticket.Mark{Name: "a", Value: "1"}, ticket.Mark{Name: "b", Value: "2"}); err != nil {
+			t.Fatal(err)
+		}
+		want("1", "2")
+		if _, err := q.CreateAll(t.Context(), nil, ticket.Mark{Name: "a", Value: "3"}); err != nil {
+			t.Fatal(err)
+		}
+		want("3", "2")
+		for _, bad := range []ticket.Mark{{Name: "a\x00"}, {Name: "a", Value: strings.Repeat("v", 1001)}} {
+			if _, err := q.Create(t.Context(), good, bad); !errors.Is(err, ticket.ErrInvalid) {
+				t.Fatalf("got %v, want ErrInvalid", err)
+			}
+		}
+		if _, err := q.Create(t.Context(), ticket.Ticket{ViewModel: "\xff"}, ticket.Mark{Name: "a", Value: "4"}); !errors.Is(err, ticket.ErrInvalid) {
+			t.Fatalf("got %v, want ErrInvalid", err)
+		}
+		want("3", "2")
+		q.counts(map[ticket.State]int64{ticket.Ready: 1})
+	})
 }

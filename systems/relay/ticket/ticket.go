@@ -104,8 +104,13 @@ func (t *Ticket) check() error {
 	if e := t.ExecuteEarliest; !e.IsZero() && (e.Year() < 1 || e.Year() > 9999) {
 		return fmt.Errorf("%w: executeEarliest in the year %d, want 1 to 9999", ErrInvalid, e.Year())
 	}
-	if len(t.Key) > maxKey || !utf8.ValidString(t.Key) || strings.ContainsRune(t.Key, 0) {
-		return fmt.Errorf("%w: key of %d bytes, want at most %d of text", ErrInvalid, len(t.Key), maxKey)
+	return checkLong("key", t.Key)
+}
+
+// checkLong is checkText for what people do not write.
+func checkLong(name, s string) error {
+	if len(s) > maxKey || !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+		return fmt.Errorf("%w: %s of %d bytes, want at most %d of text", ErrInvalid, name, len(s), maxKey)
 	}
 	return nil
 }

@@ -38,6 +38,12 @@ CREATE TABLE object (
 );
 CREATE INDEX object_class ON object (class, id);
 
+-- Texts that are stored together with tickets.
+CREATE TABLE mark (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+
 -- When view models run by period for the next time.
 CREATE TABLE period (
     view_model TEXT PRIMARY KEY,
@@ -46,5 +52,6 @@ CREATE TABLE period (
 
 -- +goose Down
 DROP TABLE period;
+DROP TABLE mark;
 DROP TABLE object;
 DROP TABLE ticket;
