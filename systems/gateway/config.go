@@ -33,7 +33,8 @@ type Config struct {
 	// Guard says who may use any route at all; connections to the GatewayHub are not meant, see [hubbub.Options]. Default
 	// everybody.
 	Guard Guard
-	// Orchestration says who may have the list of routes, beside Guard. Default everybody.
+	// Orchestration says who may have the list of routes and the OpenAPI document, beside Guard; the filters are for the list only.
+	// Default everybody.
 	Orchestration Guard
 	// GatewayHub are the options of the GatewayHub.
 	GatewayHub hubbub.Options

@@ -26,6 +26,7 @@ type Gateway struct {
 	metrics       metrics
 	orchestration Handler
 	rest          http.Handler // the REST endpoints
+	described     http.Handler // the OpenAPI document
 
 	ctx    context.Context // ends with the gateway
 	cancel context.CancelFunc
@@ -44,6 +45,7 @@ func New(c Config) *Gateway {
 	listed := guards{&g.config.Guard, &g.config.Orchestration}
 	list := listed.around(g.getOrchestration)
 	g.orchestration = func(w http.ResponseWriter, r *http.Request, a *Access) { g.pass(w, r, a, listed, list) }
+	g.described = g.newDescribed(listed)
 	if g.rest = http.HandlerFunc(g.serve); c.Auth != nil {
 		g.rest = c.Auth(g.rest)
 	}

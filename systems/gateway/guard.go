@@ -17,7 +17,7 @@ const (
 	OperationRequest       Operation = iota // a request of a service
 	OperationInvoke                         // a call of a hub, by POST or by InvokeDownstreamHub
 	OperationSubscribe                      // SubscribeToGroup or SubscribeToRoute
-	OperationOrchestration                  // the list of routes
+	OperationOrchestration                  // the list of routes, or the OpenAPI document
 )
 
 // Access is one attempt to use the gateway.

@@ -166,6 +166,18 @@ func sameJSON(a, b any) bool {
 	return string(forms[0]) == string(forms[1])
 }
 
+// newDescribed returns what answers with the document: to those who may have the list of routes, which is in it.
+func (g *Gateway) newDescribed(listed guards) http.Handler {
+	answer := func(w http.ResponseWriter, r *http.Request, _ *Access) { g.serveDocument(w, r) }
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.pass(w, r, &Access{Operation: OperationOrchestration}, listed, answer)
+	})
+	if g.config.Auth != nil {
+		h = g.config.Auth(h)
+	}
+	return h
+}
+
 // serveDocument answers with the document of the routes that there are now.
 func (g *Gateway) serveDocument(w http.ResponseWriter, r *http.Request) {
 	body, err := json.MarshalIndent(g.document(), "", "  ")

@@ -18,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
+	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/systems/gateway"
 )
 
@@ -72,11 +73,11 @@ func newDescribed(t testing.TB, c gateway.Config) *server {
 }
 
 // described is the document of a gateway, checked, and where requests are found in it.
-func (s *server) described() (*openapi3.T, routers.Router) {
+func (s *server) described(header ...string) (*openapi3.T, routers.Router) {
 	s.t.Helper()
-	status, header, body := s.do("GET", gateway.DocumentPath, "")
-	if status != 200 || header.Get("Content-Type") != "application/json; charset=utf-8" {
-		s.t.Fatalf("the document: status %d, headers %v, body %s", status, header, body)
+	status, got, body := s.do("GET", gateway.DocumentPath, "", header...)
+	if status != 200 || got.Get("Content-Type") != "application/json; charset=utf-8" {
+		s.t.Fatalf("the document: status %d, headers %v, body %s", status, got, body)
 	}
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(body))
 	if err != nil {
@@ -368,5 +369,78 @@ func TestDocumentIsAskedForAgain(t *testing.T) {
 	}
 	if status, _, _ := s.do("GET", gateway.DocumentPath, "", "If-None-Match", etag); status != 200 {
 		t.Errorf("after a change: status %d, want 200", status)
+	}
+}
+
+// bearer takes the token of a request for who it is: a name and, behind a colon, rights.
+func bearer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+			name, rights, _ := strings.Cut(token, ":")
+			r = r.WithContext(hubbub.WithUser(r.Context(), &hubbub.User{ID: name, Claims: map[string]any{"scope": rights}}))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// newClosed starts a gateway whose routes demand something.
+func newClosed(t testing.TB) *server {
+	t.Helper()
+	weather := service(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"city":"Bern","celsius":21}`)
+	})
+	no := func(_ context.Context, a *gateway.Access) error { return hubbub.Errorf("Not today.") }
+	return newServer(t, gateway.Config{Auth: bearer, Orchestration: gateway.Guard{Requires: "list"}}, func(g *gateway.Gateway) {
+		g.AddAPI("weatherservice", gateway.API{BaseURLs: []string{weather}, Guard: gateway.Guard{Requires: "*"}}).
+			AddRoute("forecast", gateway.Route{Path: "{city}"}).
+			AddRoute("write", gateway.Route{Verb: "POST", Guard: gateway.Guard{Requires: "weather:write"}})
+		g.AddAPI("open", gateway.API{BaseURLs: []string{weather}}).AddRoute("r", gateway.Route{}).
+			AddRoute("code", gateway.Route{Guard: gateway.Guard{Authorize: no}})
+		g.AddHub("chat", gateway.Hub{URL: closedAddress(t) + "/hub", Guard: gateway.Guard{Requires: "say"}}).AddRoute("room", room)
+	})
+}
+
+// TestDocumentTellsWhatIsDemanded: tokens and rights, as security, and 401 and 403, which are as they are described. The document
+// itself is for those who may have the list of routes.
+func TestDocumentTellsWhatIsDemanded(t *testing.T) {
+	t.Parallel()
+	s := newClosed(t)
+	for authorization, want := range map[string]int{"": 401, "Bearer ann": 403, "Bearer ann:list": 200} {
+		if status, _, body := s.do("GET", gateway.DocumentPath, "", "Authorization", authorization); status != want {
+			t.Errorf("the document for %q: status %d, body %s, want %d", authorization, status, body, want)
+		}
+	}
+	doc, router := s.described("Authorization", "Bearer ann:list")
+	if scheme := doc.Components.SecuritySchemes["bearer"]; scheme == nil || scheme.Value.Type != "http" || scheme.Value.Scheme != "bearer" {
+		t.Errorf("security schemes %v", doc.Components.SecuritySchemes)
+	}
+	for path, want := range map[string]struct {
+		security string // as JSON
+		answers  bool   // 401 and 403 are described
+	}{
+		"GET weatherservice/forecast": {`[{"bearer":[]}]`, true}, "POST weatherservice/write": {`[{"bearer":["weather:write"]}]`, true},
+		"GET open/r": {"null", false}, "GET open/code": {"null", true}, "POST hub/chat/room": {`[{"bearer":["say"]}]`, true}, "GET orchestration": {`[{"bearer":["list"]}]`, true},
+	} {
+		verb, key, _ := strings.Cut(path, " ")
+		operation := doc.Paths.Value("/api/Gateway/" + key).GetOperation(verb)
+		security, err := json.Marshal(operation.Security)
+		if err != nil || string(security) != want.security {
+			t.Errorf("%s: security %s, error %v, want %s", path, security, err, want.security)
+		}
+		if got := operation.Responses.Value("401") != nil && operation.Responses.Value("403") != nil; got != want.answers {
+			t.Errorf("%s: 401 and 403 are described: %t, want %t", path, got, want.answers)
+		}
+	}
+	for path, want := range map[string]int{"GET weatherservice/forecast?parameters=city%3DBern": 401, "GET open/code": 403, "POST hub/chat/room": 401, "GET open/r": 200} {
+		verb, key, _ := strings.Cut(path, " ")
+		body := ""
+		if verb == "POST" {
+			body = "[]"
+		}
+		status, request, response := s.conforms(router, verb, "/api/Gateway/"+key, body)
+		if status != want || request != nil || response != nil {
+			t.Errorf("%s: status %d, complaints %v and %v, want %d", path, status, request, response, want)
+		}
 	}
 }

@@ -188,6 +188,22 @@ func (d *description) problem(name, text string, service bool) object {
 	return object{{"$ref", "#/components/responses/" + name}}
 }
 
+// guard adds what a route demands to an operation, and what it answers to those who have not got it. If only code says who may use
+// it, nobody knows here whether a token is needed.
+func (d *description) guard(operation, responses *object, all guards, service bool) {
+	required := all.requires()
+	if len(required) == 0 && !slices.ContainsFunc(all, func(g *Guard) bool { return g.Authorize != nil }) {
+		return
+	}
+	if len(required) > 0 {
+		d.bearer = d.name("bearer")
+		roles := slices.DeleteFunc(required, func(right string) bool { return right == "*" })
+		operation.set("security", []object{{{d.bearer, append([]string{}, roles...)}}})
+	}
+	responses.set("401", d.problem("NoToken", "There is no token, or none that counts.", service))
+	responses.set("403", d.problem("NotAllowed", "The token does not allow it.", service))
+}
+
 // addOrchestration describes the list of routes.
 func (d *description) addOrchestration() {
 	text := object{{"type", "string"}}
@@ -218,9 +234,11 @@ func (d *description) addOrchestration() {
 		{"operationId", d.id("orchestration")},
 		{"summary", "All services, hubs and routes"},
 		{"parameters", []object{part("apiKey", "services and hubs"), part("routeKey", "routes")}},
-		{"responses", object{{"200", object{{"description", "The list."},
-			{"content", jsonContent(object{{"type", "array"}, {"items", object{{"$ref", "#/components/schemas/" + entry}}}})}}}}},
 	}
+	responses := object{{"200", object{{"description", "The list."},
+		{"content", jsonContent(object{{"type", "array"}, {"items", object{{"$ref", "#/components/schemas/" + entry}}}})}}}}
+	d.guard(&operation, &responses, guards{&d.config.Guard, &d.config.Orchestration}, false)
+	operation.set("responses", responses)
 	d.paths.set(RESTPath+"/orchestration", object{{"get", operation}})
 }
 

@@ -33,6 +33,7 @@ func (d *description) addAPIRoute(api string, r *apiRoute) {
 		{"200", object{{"description", "The answer of the service."}, {"content", answer}}},
 		{"400", d.problem("BadParameters", "The parameters are not those of the route.", true)},
 	}
+	d.guard(&operation, &responses, r.guards, true)
 	responses.set("404", object{{"description", "There is no such route any more, without a body. Or the answer of the service."}, {"content", anything}})
 	if hasBody(r.Verb) {
 		responses.set("413", d.problem("TooLarge", "The body is too large.", true))
@@ -134,6 +135,7 @@ func (d *description) addHubRoute(hub string, r *hubRoute) {
 		{"200", object{{"description", "The call has ended. The body is empty, or with `wait=result` the result, null if there is none."}, {"content", jsonContent(result)}}},
 		{"400", d.problem("NoArguments", "The body is no JSON array, or has too many elements.", false)},
 	}
+	d.guard(&operation, &responses, r.guards, false)
 	responses.set("404", object{{"description", "There is no such route any more. No body."}})
 	responses.set("413", d.problem("TooLarge", "The body is too large.", false))
 	responses.set("415", d.problem("NotJSON", "The body is said to be something else than JSON.", false))

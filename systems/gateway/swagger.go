@@ -76,7 +76,7 @@ func (g *Gateway) serveSwagger(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusFound)
 		return
 	case SwaggerPath+"/"+name == DocumentPath:
-		g.serveDocument(w, r)
+		g.described.ServeHTTP(w, r)
 		return
 	case name == "":
 		name = "index.html"

@@ -73,7 +73,9 @@ func TestPage(t *testing.T) {
 }
 
 // TestPageInBrowser: Chromium shows the page, behind a proxy that takes a prefix off the path, and calls a service and a hub from it.
-// It complains about nothing, its policy included, and asks nobody else for anything.
+// Where
+// the document is for some people only it asks for a token. It complains about nothing, its policy included, and asks nobody else
+// for anything.
 func TestPageInBrowser(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("../../conformance/js/node_modules/playwright-core"); err != nil {
@@ -85,7 +87,8 @@ func TestPageInBrowser(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, "node", "testdata/swagger.mjs", proxy.URL+"/apis/ours").CombinedOutput(); err != nil {
+	closed := newClosed(t)
+	if out, err := exec.CommandContext(ctx, "node", "testdata/swagger.mjs", proxy.URL+"/apis/ours", closed.url).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
