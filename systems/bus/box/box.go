@@ -121,7 +121,8 @@ func Open(ctx context.Context, c Config) (*Box, error) {
 	return b, nil
 }
 
-// Close stops the consumers of the box and the pump. What is in the outbox stays there.
+// Close stops the consumers of the box and the pump. What is in the outbox stays there, for another process of the database or
+// the next Open.
 func (b *Box) Close() error {
 	b.mu.Lock()
 	eaters := b.eaters
@@ -132,6 +133,14 @@ func (b *Box) Close() error {
 	}
 	b.stop()
 	b.work.Wait()
+	if b.config.Store.Database() == "sqlite" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if _, err := b.config.Store.Exec(ctx, "DELETE FROM outbox_owner WHERE owner = ?", b.owner); err != nil {
+		return fmt.Errorf("box: close: %w", err) // others notice by themselves
+	}
 	return nil
 }
 
@@ -159,6 +168,12 @@ func (b *Box) Tx(ctx context.Context, f func(tx *Tx) error) error {
 	}
 	return nil
 }
+
+// Now returns the time of the box, as [Box.Now] does.
+func (t *Tx) Now() time.Time { return t.box.Now() }
+
+// Logger returns the logger of the box.
+func (t *Tx) Logger() *slog.Logger { return t.box.config.Logger }
 
 // Now returns the time of the box, in UTC and whole milliseconds.
 func (b *Box) Now() time.Time { return b.config.Clock().UTC().Truncate(time.Millisecond) }

@@ -92,3 +92,6 @@ func kindOf(err error) string {
 	}
 	return "TechnicalFault"
 }
+
+// IsFinal returns Final.
+func (f Fault[M]) IsFinal() bool { return f.Final }

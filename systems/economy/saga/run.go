@@ -1,0 +1,177 @@
+package saga
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/hubbub-go/hubbub/systems/bus"
+	"github.com/hubbub-go/hubbub/systems/bus/box"
+)
+
+// look is how often a machine looks for timers that are due and commands without an answer.
+const look = 100 * time.Millisecond
+
+// most is how many of them are handled in one transaction.
+const most = 100
+
+// Register makes the machine listen to its events. Call it once, when all of the machine is declared.
+func (m *Machine[S]) Register(h *box.Handlers) {
+	for _, c := range m.commands {
+		c.declareFault()
+	}
+	for _, e := range m.events {
+		if e.register != nil {
+			e.register(h)
+		}
+	}
+}
+
+// Run fires timers and sends commands again that had no answer, until ctx ends. Several processes may run a machine on one
+// database.
+func (m *Machine[S]) Run(ctx context.Context, b *box.Box) {
+	t := time.NewTicker(look)
+	defer t.Stop()
+	for {
+		for _, f := range []func(context.Context, *box.Box) (int, error){m.fire, m.resend} {
+			for {
+				n, err := f(ctx, b)
+				if err != nil && ctx.Err() == nil {
+					b.Logger().WarnContext(ctx, "saga: timers and commands", "machine", m.name, "error", err)
+				}
+				if err != nil || n < most {
+					break
+				}
+			}
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// due is a timer or a command whose time has come.
+type due struct {
+	id, name string
+	body     []byte
+	attempt  int
+}
+
+func list(ctx context.Context, b *box.Box, query string, args ...any) ([]due, error) {
+	rows, err := b.Store().Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []due
+	for rows.Next() {
+		var d due
+		if err := rows.Scan(&d.id, &d.name); err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, rows.Err()
+}
+
+// fire lets timers happen, each in a transaction of its own.
+func (m *Machine[S]) fire(ctx context.Context, b *box.Box) (int, error) {
+	all, err := list(ctx, b, fmt.Sprintf("SELECT id, timer FROM saga_timer WHERE machine = ? AND due <= ? ORDER BY due LIMIT %d", most), m.name, b.Now().UnixMilli())
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range all {
+		if err := b.Tx(ctx, func(tx *box.Tx) error {
+			n, err := tx.Exec(ctx, "DELETE FROM saga_timer WHERE machine = ? AND id = ? AND timer = ? AND due <= ?", m.name, d.id, d.name, tx.Now().UnixMilli())
+			if err != nil || n == 0 { // another process was first, or it was started anew
+				return err
+			}
+			e := m.eventNamed(d.name)
+			if e == nil {
+				return nil // of an older program
+			}
+			of, err := m.traceOf(ctx, tx, d.id)
+			if err != nil {
+				return err
+			}
+			return m.happen(of, tx, e, d.id, Due{})
+		}); err != nil {
+			return 0, fmt.Errorf("timer %s of %s: %w", d.name, d.id, err)
+		}
+	}
+	return len(all), nil
+}
+
+// resend sends commands without an answer again.
+func (m *Machine[S]) resend(ctx context.Context, b *box.Box) (int, error) {
+	all, err := list(ctx, b, fmt.Sprintf("SELECT id, command FROM saga_command WHERE machine = ? AND status = 'open' AND next <= ? ORDER BY next LIMIT %d", most),
+		m.name, b.Now().UnixMilli())
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	return len(all), b.Tx(ctx, func(tx *box.Tx) error {
+		for _, d := range all {
+			if err := m.again(ctx, tx, d); err != nil {
+				return fmt.Errorf("command %s of %s: %w", d.name, d.id, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (m *Machine[S]) again(ctx context.Context, tx *box.Tx, d due) error {
+	rows, err := tx.Query(ctx, "SELECT body, attempt FROM saga_command WHERE machine = ? AND id = ? AND command = ? AND status = 'open' AND next <= ?",
+		m.name, d.id, d.name, tx.Now().UnixMilli())
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if !rows.Next() { // answered meanwhile, or sent by another process
+		return rows.Err()
+	}
+	if err := rows.Scan(&d.body, &d.attempt); err != nil {
+		return err
+	}
+	rows.Close()
+	pause := m.MaximumResend
+	if d.attempt < 16 {
+		pause = min(m.Resend<<d.attempt, m.MaximumResend)
+	}
+	if _, err := tx.Exec(ctx, "UPDATE saga_command SET attempt = attempt + 1, next = ? WHERE machine = ? AND id = ? AND command = ?",
+		tx.Now().Add(pause).UnixMilli(), m.name, d.id, d.name); err != nil {
+		return err
+	}
+	of, err := m.traceOf(ctx, tx, d.id)
+	if err != nil {
+		return err
+	}
+	m.counts.resent.Add(1)
+	tx.Logger().InfoContext(of, "saga: command had no answer, so send it again", "machine", m.name, "instance", d.id, "command", d.name, "attempt", d.attempt+1)
+	return tx.Send(of, rawLetter{d.name, d.id, d.body})
+}
+
+// traceOf returns ctx as part of the trace that an instance began in.
+func (m *Machine[S]) traceOf(ctx context.Context, tx *box.Tx, id string) (context.Context, error) {
+	var text string
+	if err := tx.QueryRow(ctx, "SELECT trace FROM saga WHERE machine = ? AND id = ?", m.name, id).Scan(&text); err != nil {
+		return nil, err
+	}
+	var carrier bus.Message
+	if err := json.Unmarshal([]byte(text), &carrier.Header); err != nil {
+		return nil, err
+	}
+	return bus.Extract(ctx, &carrier), nil
+}
+
+// rawLetter is a letter that was built before.
+type rawLetter struct {
+	topic, key string
+	body       []byte
+}
+
+func (r rawLetter) Topic() string                { return r.topic }
+func (r rawLetter) Key() string                  { return r.key }
+func (r rawLetter) MarshalJSON() ([]byte, error) { return r.body, nil }
