@@ -8,6 +8,7 @@ import (
 	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/classic"
 	"github.com/hubbub-go/hubbub/signalr"
+	"github.com/hubbub-go/hubbub/systems/relay/ticket"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
 
@@ -45,6 +46,11 @@ type Config struct {
 	Retention Retention
 	// Webhooks says how webhooks are called.
 	Webhooks Webhooks
+	// Tickets are what becomes of the events that this server has subscribed to; its Database is that of the relay by default, with
+	// the Name "relay_ticket", and its view models trigger and subscribe here. Default nil: this server listens to nobody.
+	Tickets *ticket.Config
+	// Listen says how the hubs of other servers are listened to.
+	Listen Listening
 	// AnyCookie lets the receiver run every cookie that an event giver sends. Default false: only those that it handed out itself.
 	AnyCookie bool
 	// PushPause is the shortest time between two hints of the push hub to the same audience. Default 200 ms.

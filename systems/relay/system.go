@@ -16,6 +16,7 @@ import (
 	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/classic"
 	"github.com/hubbub-go/hubbub/signalr"
+	"github.com/hubbub-go/hubbub/systems/relay/ticket"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
 
@@ -36,6 +37,9 @@ type System struct {
 	courier *courier
 	rest    http.Handler
 	found   []target // of deliver
+
+	queue    *ticket.Queue // nil without tickets
+	receiver *receiver     // nil without tickets
 
 	// own hears of every event on the node where it is triggered, before anybody else, and reports whether this server has
 	// subscribed to it itself. nil: nobody listens.
@@ -88,6 +92,9 @@ func (s *System) open(ctx context.Context) error {
 		}
 		s.work.Go(s.nodes.run)
 	}
+	if err := s.openTickets(ctx); err != nil {
+		return err
+	}
 	s.work.Go(s.ledger.run)
 	s.work.Go(s.courier.run)
 	s.work.Go(s.clean)
@@ -102,6 +109,7 @@ func (s *System) open(ctx context.Context) error {
 func (s *System) Close() error {
 	var err error
 	s.closed.Do(func() {
+		err = s.closeTickets()
 		s.stop()
 		if s.nodes != nil {
 			s.nodes.close()
@@ -111,7 +119,7 @@ func (s *System) Close() error {
 		}
 		s.work.Wait()
 		if s.keep != nil {
-			err = s.keep.close()
+			err = errors.Join(err, s.keep.close())
 		}
 		if s.store != nil {
 			err = errors.Join(err, s.store.Close())
