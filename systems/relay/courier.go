@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,9 @@ type courier struct {
 	s      *System
 	client *http.Client
 	slots  chan struct{}
+
+	empty bool        // there were no webhooks when it was asked first; of wanted
+	some  atomic.Bool // there may be one since
 
 	mu    sync.Mutex
 	lanes map[string]*lane // by address

@@ -227,7 +227,7 @@ func (n *nodes) hear(data []byte) {
 		}
 	case kindArrived:
 		if m.Node != n.name && n.s.keep != nil {
-			n.s.keep.supersede(m.ID, "")
+			n.s.keep.supersede(m.ID)
 		}
 	}
 	if err != nil && n.s.ctx.Err() == nil {

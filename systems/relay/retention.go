@@ -86,10 +86,14 @@ func (k *keeper) arrive(ctx context.Context, c *conn) error {
 	g := &guest{k: k, id: listenerID(user, name), user: user, name: name, conn: c, woken: make(chan struct{}, 1), done: make(chan struct{})}
 	c.guest = g
 	g.ctx, g.cancel = context.WithCancel(k.s.ctx)
-	k.supersede(g.id, c.caller.ID())
 	k.mu.Lock()
+	old := k.guests[g.id]
 	k.guests[g.id] = g
 	k.mu.Unlock()
+	if old != nil {
+		k.retire(old)
+		<-old.done
+	}
 	if err := k.admit(ctx, g); err != nil {
 		k.forget(g)
 		close(g.done)
@@ -170,15 +174,20 @@ func (k *keeper) subscriptions(ctx context.Context, id string) (map[string]strin
 	return subs, rows.Err()
 }
 
-// supersede ends the connection of a listener that has connected elsewhere, unless it is that one.
-func (k *keeper) supersede(id, connection string) {
+// supersede ends the connection of a listener that has connected to another node.
+func (k *keeper) supersede(id string) {
 	k.mu.Lock()
 	g := k.guests[id]
+	delete(k.guests, id)
 	k.mu.Unlock()
-	if g == nil || g.conn.caller.ID() == connection {
-		return
+	if g != nil {
+		k.retire(g)
 	}
-	k.forget(g)
+}
+
+// retire ends a connection that is not the one of its listener any more.
+func (k *keeper) retire(g *guest) {
+	g.cancel()
 	k.s.index.remove(g.conn.caller.ID())
 	g.conn.caller.Abort()
 }

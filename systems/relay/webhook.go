@@ -55,6 +55,7 @@ func (s *System) SubscribeWebhook(ctx context.Context, user, guid, cookie, addre
 	if ends(cookie) {
 		return s.endWebhook(ctx, guid, address)
 	}
+	s.courier.some.Store(true)
 	return s.store.Tx(ctx, func(tx *store.Tx) error {
 		var n int
 		err := tx.QueryRow(ctx, "SELECT count(*) FROM webhook WHERE NOT (url = ? AND guid = ?)", address, []byte(guid)).Scan(&n)
@@ -90,6 +91,9 @@ type post struct{ url, guid, body string }
 
 // wanted returns what webhooks have to get of triggers, in their order, and counts it in them.
 func (c *courier) wanted(ctx context.Context, list []*firing) ([]post, error) {
+	if none, err := c.none(ctx); none || err != nil {
+		return nil, err
+	}
 	marks, args := guidsOf(list)
 	rows, err := c.s.store.Query(ctx, "SELECT url, guid, cookie FROM webhook WHERE guid IN ("+marks+")", args...)
 	if err != nil {
@@ -118,6 +122,26 @@ func (c *courier) wanted(ctx context.Context, list []*firing) ([]post, error) {
 		all = append(all, byGuid[f.guid]...)
 	}
 	return all, nil
+}
+
+// none reports whether there are certainly no webhooks. Only one process uses a SQLite file, so it need not be asked again; other
+// nodes may add webhooks to PostgreSQL at any time.
+func (c *courier) none(ctx context.Context) (bool, error) {
+	if c.some.Load() || c.s.store.Database() != "sqlite" {
+		return false, nil
+	}
+	if c.empty {
+		return true, nil
+	}
+	var n int
+	if err := c.s.store.QueryRow(ctx, "SELECT count(*) FROM webhook").Scan(&n); err != nil {
+		return false, err
+	}
+	if n > 0 {
+		c.some.Store(true)
+	}
+	c.empty = n == 0
+	return false, nil
 }
 
 // postBody returns the body of a call.
