@@ -48,6 +48,7 @@ const (
 const (
 	afterError = time.Second // between tries, when the database fails
 	lastTries  = 3           // of a queue that closes
+	linger     = 300 * time.Microsecond
 )
 
 func newDispatcher(q *Queue) *dispatcher {
@@ -89,23 +90,34 @@ func (d *dispatcher) run() {
 	}
 }
 
-// collect takes what has finished.
-func (d *dispatcher) collect(first *job) {
-	for j := first; ; {
-		if d.running[j.seq] == j {
-			delete(d.running, j.seq)
-		}
-		if j.lost {
-			d.q.counts.lost.Add(1)
-		} else {
-			d.pending = append(d.pending, j)
-		}
+// collect takes what has finished. Where other runs are about to finish too it waits for them for a moment, so that their ends
+// and the next claims share a transaction.
+func (d *dispatcher) collect(j *job) {
+	d.take(j)
+	if len(d.running) == 0 {
+		return
+	}
+	moment := time.NewTimer(linger)
+	defer moment.Stop()
+	for len(d.running) > 0 {
 		select {
-		case j = <-d.finished:
-		default:
+		case j := <-d.finished:
+			d.take(j)
+		case <-moment.C:
 			return
 		}
 	}
+}
+
+func (d *dispatcher) take(j *job) {
+	if d.running[j.seq] == j {
+		delete(d.running, j.seq)
+	}
+	if j.lost {
+		d.q.counts.lost.Add(1)
+		return
+	}
+	d.pending = append(d.pending, j)
 }
 
 // cycle stores what has finished and claims for the free workers.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -265,4 +266,14 @@ func (s *server) want(status int, method, path, body string) map[string]any {
 		s.t.Fatalf("%s %s: status %d %v, want %d", method, path, got, m, status)
 	}
 	return m
+}
+
+// objectOf is object for an escaped id.
+func (q *queue) objectOf(t testing.TB, escaped string) map[string]any {
+	t.Helper()
+	id, err := url.PathUnescape(escaped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q.object(id)
 }
