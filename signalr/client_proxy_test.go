@@ -20,13 +20,15 @@ type faultProxy struct {
 	change   *sync.Cond
 	links    map[*proxyLink]struct{}
 	accepted int
+	open     int // links that the server has not ended; counted with WholeFrames
 	refuse   bool
 	whole    bool    // see WholeFrames
 	stalled  [2]bool // by direction
 	delay    time.Duration
 	piece    int                 // most bytes that are passed on at once
 	watch    func(b []byte) bool // of what servers say; see CutAt
-	budget   int64               // bytes until the next cut, both directions together; negative is none
+	tap      func(l *proxyLink, direction int, b []byte)
+	budget   int64 // bytes until the next cut, both directions together; negative is none
 	spent    func()
 	closed   bool
 }
@@ -46,9 +48,12 @@ const (
 
 func (l *proxyLink) cut() {
 	for _, c := range []net.Conn{l.client, l.server} {
-		if tcp, ok := c.(*net.TCPConn); ok && (!l.whole || c == l.client) {
-			_ = tcp.SetLinger(0) // a reset, as of a network that went away
+		tcp := c.(*net.TCPConn)
+		if l.whole && c == l.server { // see end
+			_ = tcp.CloseWrite()
+			continue
 		}
+		_ = tcp.SetLinger(0) // a reset, as of a network that went away
 		_ = c.Close()
 	}
 }
@@ -137,12 +142,17 @@ func (p *faultProxy) Pieces(n int) {
 	p.piece = n
 }
 
-// WholeFrames passes on to servers only whole WebSocket frames, and makes a cut an end for them instead of a reset.
+// WholeFrames spares servers what ASP.NET Core does not survive: it passes on to them only whole WebSocket frames, makes a cut an
+// end for them instead of a reset, and lets a client in again only when the server has ended the connection before.
 func (p *faultProxy) WholeFrames(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.whole = on
 }
+
+// Tap calls f with all that servers say, passed on or not, and with what was passed on to them. It is set before the first
+// connection.
+func (p *faultProxy) Tap(f func(l *proxyLink, direction int, b []byte)) { p.tap = f }
 
 // Refuse resets new connections at once, until it is called with false.
 func (p *faultProxy) Refuse(on bool) {
@@ -181,6 +191,11 @@ func (p *faultProxy) accept() {
 		if err != nil {
 			return
 		}
+		p.mu.Lock()
+		for p.whole && p.open > 0 && !p.closed && len(p.links) == 0 {
+			p.change.Wait()
+		}
+		p.mu.Unlock()
 		server, err := net.Dial("tcp", p.target)
 		if err != nil {
 			_ = client.Close()
@@ -194,6 +209,7 @@ func (p *faultProxy) accept() {
 			continue
 		}
 		p.accepted++
+		p.open++
 		p.links[l] = struct{}{}
 		p.mu.Unlock()
 		p.alive.Go(func() { p.copy(l, toServer, server, client) })
@@ -210,16 +226,22 @@ func (p *faultProxy) copy(l *proxyLink, direction int, to, from net.Conn) {
 	}
 	for {
 		n, err := read(buf)
+		if p.tap != nil && direction == toClient {
+			p.tap(l, direction, buf[:n])
+		}
 		for b := buf[:n]; len(b) > 0; {
 			pass, shut, cut := p.admit(l, direction, b)
 			if !shut {
 				if _, werr := to.Write(b[:pass]); werr != nil {
 					err = werr
+				} else if p.tap != nil && direction == toServer {
+					p.tap(l, direction, b[:pass])
 				}
 			}
 			if cut != nil {
 				p.Cut()
 				cut()
+				p.end(l, direction)
 				return
 			}
 			b = b[pass:]
@@ -228,10 +250,30 @@ func (p *faultProxy) copy(l *proxyLink, direction int, to, from net.Conn) {
 			p.mu.Lock()
 			delete(p.links, l)
 			p.mu.Unlock()
-			_ = l.client.Close()
-			_ = l.server.Close()
+			p.end(l, direction)
 			return
 		}
+	}
+}
+
+// end closes both sides after one direction has ended. With WholeFrames the server hears an end, and no reset, after all that was
+// passed on to it: what it says until then is read.
+func (p *faultProxy) end(l *proxyLink, direction int) {
+	_ = l.client.Close()
+	if l.whole {
+		_ = l.server.(*net.TCPConn).CloseWrite()
+		_ = l.server.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if direction == toServer {
+			return // the other direction reads
+		}
+		_, _ = io.Copy(io.Discard, l.server)
+	}
+	_ = l.server.Close()
+	if direction == toClient {
+		p.mu.Lock()
+		p.open--
+		p.change.Broadcast()
+		p.mu.Unlock()
 	}
 }
 

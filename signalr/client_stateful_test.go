@@ -268,7 +268,9 @@ func TestClientStatefulCuts(t *testing.T) {
 		{"json with buffers that are full", "json", 2000, 300},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
+			if os.Getenv("CONFORMANCE_URL") == "" { // the broadcasts of ASP.NET Core wait for every client that is away
+				t.Parallel()
+			}
 			n := cuts
 			if test.buffer > 0 {
 				if os.Getenv("CONFORMANCE_URL") != "" {
@@ -289,6 +291,11 @@ func statefulCuts(t *testing.T, direct string, opts signalr.ClientOptions, cuts 
 	random := rand.New(rand.NewPCG(seed, 0))
 	p, behind := through(t, direct)
 	p.WholeFrames(os.Getenv("CONFORMANCE_URL") != "") // ASP.NET Core puts the bytes of the next socket behind half a record of the one before
+	if opts.Protocol == "json" {
+		book := newLedger()
+		p.Tap(book.tap)
+		defer book.report(t)
+	}
 	x := &traffic{t: t, tag: fmt.Sprint(seed, t.Name(), " ")}
 	opts.Transports, opts.StatefulReconnect = signalr.WebSockets, true
 	opts.OnClosed = func(err error) {
