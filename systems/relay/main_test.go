@@ -91,7 +91,7 @@ func start(t testing.TB, c relay.Config) *server {
 	}
 	mux := http.NewServeMux()
 	sys.Mount(mux)
-	h := httptest.NewServer(signalr.FoldCase(mux, sys.Paths()...))
+	h := httptest.NewServer(sys.FoldCase(mux))
 	s := &server{System: sys, t: t, url: h.URL}
 	s.stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)

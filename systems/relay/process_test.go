@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/hubbub-go/hubbub"
-	"github.com/hubbub-go/hubbub/signalr"
 	"github.com/hubbub-go/hubbub/systems/relay"
 	"github.com/hubbub-go/hubbub/systems/store"
 	"github.com/hubbub-go/hubbub/systems/store/storetest"
@@ -138,7 +137,7 @@ func playGiver() {
 		}
 		mux := http.NewServeMux()
 		s.Mount(mux)
-		return signalr.FoldCase(mux, s.Paths()...), nil
+		return s.FoldCase(mux), nil
 	})
 }
 

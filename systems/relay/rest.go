@@ -11,10 +11,17 @@ import (
 
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/auth"
+	"github.com/hubbub-go/hubbub/systems/relay/ticket"
 )
 
 // restPaths are what the REST endpoints answer to, for the mux around them.
-var restPaths = []string{"/realtime/events/", "/realtime/push"}
+func (s *System) restPaths() []string {
+	paths := []string{"/realtime/events/", "/realtime/push"}
+	if s.queue != nil {
+		paths = append(paths, ticket.Paths()...)
+	}
+	return paths
+}
 
 // Problem is the body of every error of the REST endpoints (RFC 9457).
 type Problem struct {
@@ -39,6 +46,12 @@ func (s *System) newREST() {
 	mux.Handle("/realtime/events/trigger", s.post(RightTrigger, s.postTrigger))
 	mux.Handle("/realtime/events/subscribe", s.post(RightSubscribe, s.postSubscribe))
 	mux.Handle("/realtime/push", s.post(RightTrigger, s.postPush))
+	if s.queue != nil {
+		tickets := s.queue.Handler(s.guard)
+		for _, path := range ticket.Paths() {
+			mux.Handle(path, tickets)
+		}
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, problem(http.StatusNotFound, "There is no such endpoint."))
 	})
@@ -60,6 +73,18 @@ func (s *System) post(right string, e endpoint) http.Handler {
 		if err != nil {
 			s.writeProblem(w, r, err)
 		}
+	})
+}
+
+// guard lets users with a right pass.
+func (s *System) guard(right string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, err := s.identify(r, right)
+		if err != nil {
+			s.writeProblem(w, r, err)
+			return
+		}
+		h.ServeHTTP(w, r)
 	})
 }
 

@@ -5,14 +5,15 @@ import (
 	"strings"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/systems/relay/ticket"
 )
 
 // The rights of this system: scopes, roles, or elements of the claim rights.
 const (
 	RightSubscribe = "events:subscribe"
 	RightTrigger   = "events:trigger"
-	RightTickets   = "tickets"
-	RightObjects   = "objects"
+	RightTickets   = ticket.ScopeTickets
+	RightObjects   = ticket.ScopeObjects
 )
 
 // ClaimPrefix is the claim that narrows [RightSubscribe] and [RightTrigger] to eventguids that begin with its text, or with one

@@ -10,6 +10,8 @@ type Stats struct {
 	Dropped       uint64 // events that webhooks did not take, or had too many of
 	Lost          uint64 // retained events that a listener did not come back for in time, or had too many of
 	Pushes        uint64 // hints
+	Heard         uint64 // events that this server had subscribed to, and that became tickets
+	Unwanted      uint64 // events that it was sent and that became none, such as those with a cookie that is not its own
 	Connections   int    // of the event hub
 	Subscriptions int    // of those connections
 }
@@ -18,9 +20,13 @@ type Stats struct {
 func (s *System) Stats() Stats {
 	conns, subs := s.index.counts()
 	c := &s.count
-	return Stats{
+	st := Stats{
 		Events: c.events.Load(), Unheard: c.unheard.Load(), Delivered: c.delivered.Load(), Refused: c.refused.Load(),
 		Posted: c.posted.Load(), Dropped: c.dropped.Load(), Lost: c.lost.Load(), Pushes: c.pushes.Load(),
 		Connections: conns, Subscriptions: subs,
 	}
+	if r := s.receiver; r != nil {
+		st.Heard, st.Unwanted = r.count.tickets.Load(), r.count.refused.Load()
+	}
+	return st
 }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,7 +85,6 @@ func (s *System) open(ctx context.Context) error {
 	}
 	s.newHub()
 	s.newPushHub()
-	s.newREST()
 	s.courier = newCourier(s)
 	s.ledger = newLedger(s)
 	if b := s.config.Hub.Backplane; b != nil {
@@ -95,6 +96,7 @@ func (s *System) open(ctx context.Context) error {
 	if err := s.openTickets(ctx); err != nil {
 		return err
 	}
+	s.newREST()
 	s.work.Go(s.ledger.run)
 	s.work.Go(s.courier.run)
 	s.work.Go(s.clean)
@@ -131,8 +133,14 @@ func (s *System) Close() error {
 	return nil
 }
 
-// Ready reports whether the system can serve: whether its database answers.
-func (s *System) Ready(ctx context.Context) error { return s.store.Ping(ctx) }
+// Ready reports whether the system can serve: whether its databases answer.
+func (s *System) Ready(ctx context.Context) error {
+	err := s.store.Ping(ctx)
+	if s.queue != nil {
+		err = errors.Join(err, s.queue.Ready(ctx))
+	}
+	return err
+}
 
 // Hubs returns the hubs, for counters and shutdown: the event hub, then the push hub.
 func (s *System) Hubs() []*hubbub.Hub { return []*hubbub.Hub{s.hub, s.push.hub} }
@@ -141,7 +149,7 @@ func (s *System) Hubs() []*hubbub.Hub { return []*hubbub.Hub{s.hub, s.push.hub} 
 func (s *System) Handler() http.Handler { return s.rest }
 
 // Mount makes the hubs and the REST endpoints reachable at their paths. For paths without regard to case wrap the mux in
-// [signalr.FoldCase] with [System.Paths].
+// [System.FoldCase].
 //
 // With [Retention] a listener may connect with the query value after beside its query value listener: then it says itself how
 // far it has got. ReceiveEvent has a third argument for it, the id of the event, a text; after is the id of the last event that
@@ -157,15 +165,39 @@ func (s *System) Mount(mux interface{ Handle(string, http.Handler) }) {
 	signalr.MapHub(mux, s.config.CorePath, s.hub, &core)
 	signalr.MapHub(mux, s.config.PushPath, s.push.hub, &core)
 	classic.MapHubs(mux, s.config.ClassicPath, &old, s.hub, s.push.hub)
-	for _, path := range restPaths {
+	for _, path := range s.restPaths() {
 		mux.Handle(path, s.rest)
 	}
 }
 
-// Paths returns what [System.Mount] mounts; everything below the address of a hub belongs to it, and a path that ends in a slash
-// stands for all below it.
+// Paths returns what [System.Mount] mounts, without the objects; everything below the address of a hub belongs to it, and a path
+// that ends in a slash stands for all below it.
 func (s *System) Paths() []string {
-	return append([]string{s.config.CorePath, s.config.ClassicPath, s.config.PushPath}, restPaths...)
+	rest := slices.DeleteFunc(s.restPaths(), func(path string) bool { return path == objectsPath })
+	return append([]string{s.config.CorePath, s.config.ClassicPath, s.config.PushPath}, rest...)
+}
+
+// objectsPath is where the ids of objects are in paths.
+const objectsPath = "/realtime/objects/"
+
+// FoldCase wraps the mux of [System.Mount] so that everything mounted there is found without regard to case. The ids of objects
+// keep theirs.
+func (s *System) FoldCase(mux http.Handler) http.Handler {
+	folded := signalr.FoldCase(mux, s.Paths()...)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := len(objectsPath)
+		if p := r.URL.Path; len(p) >= n && strings.EqualFold(p[:n], objectsPath) && p[:n] != objectsPath {
+			u := *r.URL
+			u.Path = objectsPath + p[n:]
+			if raw := u.RawPath; len(raw) >= n && strings.EqualFold(raw[:n], objectsPath) {
+				u.RawPath = objectsPath + raw[n:]
+			}
+			own := *r
+			own.URL = &u
+			r = &own
+		}
+		folded.ServeHTTP(w, r)
+	})
 }
 
 func (s *System) now() time.Time { return s.config.Clock().UTC().Truncate(time.Millisecond) }
