@@ -2,8 +2,10 @@ package viewmodel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -38,8 +40,8 @@ func (c *compiler) compile(text string, want *cel.Type) (*expression, error) {
 		return nil, fmt.Errorf("%d bytes long, want at most %d", len(text), maxExpression)
 	}
 	ast, issues := c.env.Compile(text)
-	if err := issues.Err(); err != nil {
-		return nil, err
+	if issues.Err() != nil {
+		return nil, issuesError(issues)
 	}
 	got := ast.OutputType()
 	if want != nil && !got.IsExactType(cel.DynType) && !got.IsExactType(want) {
@@ -50,6 +52,15 @@ func (c *compiler) compile(text string, want *cel.Type) (*expression, error) {
 		return nil, err
 	}
 	return &expression{program, got}, nil
+}
+
+// issuesError says what is wrong with an expression, and where, in one line.
+func issuesError(issues *cel.Issues) error {
+	var all []string
+	for _, e := range issues.Errors() {
+		all = append(all, fmt.Sprintf("character %d: %s", e.Location.Column()+1, e.Message))
+	}
+	return errors.New(strings.Join(all, "; "))
 }
 
 // eval returns the value in Go: nil, bool, int64, float64, string, []any or map[string]any.

@@ -61,13 +61,12 @@ func New(o Options) (*Set, error) {
 	}
 	functions, err := s.functions(o.Functions)
 	for _, config := range o.ViewModels {
-		m, wrong := s.compile(c, config, functions)
-		if wrong == nil && s.models[m.name] != nil {
-			wrong = errors.New("is declared twice")
+		m, faults := s.compile(c, config, functions)
+		if s.models[m.name] != nil {
+			faults = append(faults, errors.New("is declared twice"))
 		}
-		if wrong != nil {
-			err = errors.Join(err, fmt.Errorf("viewmodel: %s: %w", config.Name, wrong))
-			continue
+		for _, fault := range faults {
+			err = errors.Join(err, fmt.Errorf("viewmodel: %s: %w", config.Name, fault))
 		}
 		s.models[m.name] = m
 		s.order = append(s.order, m)
@@ -139,7 +138,7 @@ var texts = map[string][]string{
 	"webhook":                  {"url"},
 }
 
-func (s *Set) compile(c *compiler, config Config, functions map[string]Function) (*model, error) {
+func (s *Set) compile(c *compiler, config Config, functions map[string]Function) (*model, []error) {
 	m := &model{name: config.Name, class: config.Class, every: config.Every}
 	var all []error
 	fault := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
@@ -184,7 +183,7 @@ func (s *Set) compile(c *compiler, config Config, functions map[string]Function)
 		}
 		m.choose = e
 	}
-	return m, errors.Join(all...)
+	return m, all
 }
 
 func (m *model) addColumn(c *compiler, text string) error {
