@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hubbub-go/hubbub"
+	"github.com/hubbub-go/hubbub/classic"
 	"github.com/hubbub-go/hubbub/systems/dial"
 )
 
@@ -172,7 +173,19 @@ func (l *Listener) target(after string, tag uint64, closed chan<- error) dial.Hu
 	if h.ClassicOptions.Reconnect == nil { // a classic connection gets what it has missed; after that a new one is better
 		h.ClassicOptions.Reconnect = hubbub.Jitter(hubbub.RetryDelays(300*time.Millisecond, time.Second, 2*time.Second), 0.5)
 	}
+	h.ClassicOptions.Reconnect = unlessRefused(h.ClassicOptions.Reconnect)
 	return h
+}
+
+// unlessRefused gives up when a server answers that it does not know the connection: it has restarted with other keys, or a token has
+// ended, and both need a new connection.
+func unlessRefused(p hubbub.RetryPolicy) hubbub.RetryPolicy {
+	return func(r hubbub.Retry) (time.Duration, bool) {
+		if answer, ok := errors.AsType[*classic.HTTPError](r.Reason); ok && answer.Status/100 == 4 {
+			return 0, false
+		}
+		return p(r)
+	}
 }
 
 // address is that of the hub, with what a hub that retains events has to know.
@@ -199,7 +212,7 @@ func (l *Listener) away(tag uint64, err error) {
 	case l.ids:
 		l.drop(err)
 	default:
-		l.healthy, l.trying, l.health.Err = false, true, err
+		l.healthy, l.trying, l.health.Err = false, false, err
 		l.number++
 		l.turn()
 	}
@@ -218,6 +231,7 @@ func (l *Listener) back(tag uint64) {
 		l.mu.Unlock()
 		return
 	}
+	l.trying = true
 	l.mu.Unlock()
 	if err := l.tellAll(conn, number); err != nil {
 		l.log.Debug("relay: subscribe again", "hub", l.url, "error", err)
@@ -242,6 +256,9 @@ func (l *Listener) receive(ctx context.Context, tag uint64, args hubbub.Args) er
 		want = 3
 	}
 	err := args.Err()
+	if err == nil && args.Len() < want {
+		err = fmt.Errorf("ReceiveEvent has %d arguments, want eventguid and clientcookie", args.Len())
+	}
 	for i := 0; i < want && err == nil; i++ {
 		var v any
 		if err = args.Decode(i, &v); err != nil {
