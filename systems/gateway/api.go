@@ -24,6 +24,8 @@ type API struct {
 	Timeout time.Duration
 	// Cache is for how long answers to GET and HEAD are kept. Default 0: they are not.
 	Cache time.Duration
+	// CacheRules say how they are kept. Default by all that they depend on, by everybody.
+	CacheRules CacheRules
 	// Transport sends the requests. Default one of the service's own, with the settings of http.DefaultTransport, which does
 	// not decompress.
 	Transport http.RoundTripper
@@ -38,7 +40,7 @@ func (a *API) check() error {
 	if a.Balance > LeastPending {
 		return fmt.Errorf("balance %d, want random, round robin or least pending", a.Balance)
 	}
-	if err := a.Check.check(); err != nil {
+	if err := errors.Join(a.Check.check(), a.CacheRules.check()); err != nil {
 		return err
 	}
 	for _, raw := range a.BaseURLs {
@@ -65,6 +67,8 @@ type Route struct {
 	Timeout time.Duration
 	// Cache is for how long answers are kept, for GET only. Default that of the service; negative is not at all.
 	Cache time.Duration
+	// CacheRules say how they are kept. Default those of the service.
+	CacheRules *CacheRules
 	// Summary and Description are texts for people, in the OpenAPI document; the second may be Markdown. Default none.
 	Summary, Description string
 	// RequestSchema and ResponseSchema are JSON schemas of the bodies, for the orchestration and the OpenAPI document. Default none.
@@ -76,6 +80,11 @@ type Route struct {
 func (r *Route) check() error {
 	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.Verb) {
 		return fmt.Errorf("verb %q, want GET, POST, PUT, PATCH or DELETE", r.Verb)
+	}
+	if r.CacheRules != nil {
+		if err := r.CacheRules.check(); err != nil {
+			return err
+		}
 	}
 	for _, schema := range []json.RawMessage{r.RequestSchema, r.ResponseSchema} {
 		if schema == nil {

@@ -240,63 +240,6 @@ func TestTurnsAreExactForMany(t *testing.T) {
 	}
 }
 
-// TestCache: V14.
-func TestCache(t *testing.T) {
-	t.Parallel()
-	var n atomic.Int64
-	base := service(t, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/cookie":
-			w.Header().Set("Set-Cookie", "a=b")
-		case "/private":
-			w.Header().Set("Cache-Control", "private")
-		case "/vary":
-			w.Header().Set("Vary", "Accept, X-Tenant")
-		case "/error":
-			w.WriteHeader(503)
-		case "/large":
-			io.WriteString(w, strings.Repeat("x", 1<<20))
-		}
-		fmt.Fprint(w, n.Add(1))
-	})
-	s := newServer(t, gateway.Config{}, func(g *gateway.Gateway) {
-		g.AddAPI("a", gateway.API{BaseURLs: []string{base}, Cache: time.Hour}).
-			AddRoute("r", gateway.Route{}).
-			AddRoute("post", gateway.Route{Verb: "POST"}).
-			AddRoute("never", gateway.Route{Cache: -1}).
-			AddRoute("short", gateway.Route{Cache: time.Nanosecond})
-	})
-	twice := func(method, path string, same bool, header ...string) {
-		t.Helper()
-		_, h, first := s.do(method, "/api/Gateway/a/"+path, "", header...)
-		_, again, second := s.do(method, "/api/Gateway/a/"+path, "", header...)
-		if (first == second) != same {
-			t.Errorf("%s %s %v: the second is the same: %t, want %t", method, path, header, first == second, same)
-		}
-		if same && (h.Get("Cache-Control") != "public, max-age=3600" || again.Get("Age") == "") {
-			t.Errorf("%s %s: headers %v, then %v, want the duration, then an age", method, path, h, again)
-		}
-	}
-	twice("GET", "r", true)
-	twice("GET", "r?parameters=other", true)
-	twice("GET", "r", true, "Accept", "text/plain")
-	twice("GET", "r", false, "Authorization", "Bearer t")
-	twice("GET", "r", false, "Cookie", "a=b")
-	twice("GET", "r", false, "Cache-Control", "no-cache")
-	twice("POST", "post", false)
-	twice("GET", "never", false)
-	twice("GET", "short", false)
-	for _, p := range []string{"cookie", "private", "vary", "error", "large"} {
-		twice("GET", "r?parameters="+p, false)
-	}
-	before := n.Load()
-	s.do("HEAD", "/api/Gateway/a/r", "")
-	s.do("HEAD", "/api/Gateway/a/r", "")
-	if got := n.Load() - before; got != 1 {
-		t.Errorf("two HEAD reached the service %d times, want once", got)
-	}
-}
-
 // TestOrchestration: V16.
 func TestOrchestration(t *testing.T) {
 	t.Parallel()

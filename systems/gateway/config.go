@@ -23,6 +23,8 @@ type Config struct {
 	MaxArguments int
 	// MaxBodySize bounds the body of a request, in bytes. Default 1 MiB.
 	MaxBodySize int64
+	// MaxCacheSize bounds what the cache of answers keeps in all, in bytes; of one answer 1 MiB. Default 32 MiB.
+	MaxCacheSize int64
 	// MaxSubscriptions bounds the groups and users that one client of the GatewayHub subscribes to at a time. Default 100.
 	MaxSubscriptions int
 	// MaxKeyLength bounds keys, groups and user ids that clients of the GatewayHub send, in bytes. Default 256.
@@ -49,6 +51,7 @@ type Config struct {
 func (c *Config) setDefaults() {
 	positive(&c.MaxArguments, 10)
 	positive(&c.MaxBodySize, 1<<20)
+	positive(&c.MaxCacheSize, 32<<20)
 	positive(&c.MaxSubscriptions, 100)
 	positive(&c.MaxKeyLength, 256)
 	c.OpenAPI.setDefaults()

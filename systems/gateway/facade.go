@@ -40,12 +40,7 @@ func (g *Gateway) callAPI(w http.ResponseWriter, r *http.Request, route *apiRout
 		g.forward(w, r, route, path, body, nil)
 		return
 	}
-	key := cacheKey(r, route, path)
-	if kept := g.cache.get(key); kept != nil {
-		kept.write(w)
-		return
-	}
-	g.forward(w, r, route, path, body, func(a *answer) { g.cache.put(key, a) })
+	g.cached(w, r, route, path)
 }
 
 // requestBody reads the body of a request of a verb that has one, or answers why it cannot.
@@ -65,7 +60,8 @@ func (g *Gateway) requestBody(w http.ResponseWriter, r *http.Request) ([]byte, b
 	return body, true
 }
 
-// forward sends the request on. keep, if not nil, gets an answer that may be kept.
+// forward sends the request on. keep, if not nil, gets an answer that may be kept, before the client does, or nil as soon as it is
+// known that there is none.
 func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, route *apiRoute, path string, body []byte, keep func(*answer)) {
 	ctx, cancel := context.WithTimeout(r.Context(), route.Timeout)
 	defer cancel()
@@ -140,29 +136,26 @@ func dropHopByHop(h http.Header) {
 // passBack gives the answer of the service to the client. One that breaks off breaks the connection to the client off too.
 func (g *Gateway) passBack(w http.ResponseWriter, r *http.Request, route *apiRoute, res *http.Response, keep func(*answer)) {
 	dropHopByHop(res.Header)
-	if keep != nil && storable(res) {
-		a := &answer{status: res.StatusCode, header: res.Header.Clone(), life: route.Cache}
-		var err error
-		if a.body, err = io.ReadAll(io.LimitReader(res.Body, maxKept+1)); err != nil {
+	if keep != nil && route.storable(res) {
+		done, err := keepBody(w, r, route, res, keep)
+		if err != nil {
 			g.badGateway(w, r, route, err)
+		}
+		if done || err != nil {
 			return
 		}
-		if len(a.body) <= maxKept {
-			keep(a)
-			a.write(w)
-			return
-		}
-		res.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(a.body), res.Body), res.Body}
+	} else if keep != nil {
+		keep(nil)
 	}
 	h := w.Header()
 	for name, values := range res.Header {
 		h[name] = values
 	}
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
+	if text, must := route.control(); must || h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", text)
+		if strings.HasPrefix(text, "private") {
+			addVary(h, route.rules().VaryByHeader)
+		}
 	}
 	w.WriteHeader(res.StatusCode)
 	if _, err := io.Copy(w, res.Body); err != nil {

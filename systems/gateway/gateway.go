@@ -42,6 +42,7 @@ type Gateway struct {
 func New(c Config) *Gateway {
 	c.setDefaults()
 	g := &Gateway{config: c, metrics: newMetrics()}
+	g.cache.limit = c.MaxCacheSize
 	listed := guards{&g.config.Guard, &g.config.Orchestration}
 	list := listed.around(g.getOrchestration)
 	g.orchestration = func(w http.ResponseWriter, r *http.Request, a *Access) { g.pass(w, r, a, listed, list) }

@@ -55,7 +55,7 @@ func (r *apiRoute) about() string {
 	if r.Verb == http.MethodGet {
 		b.WriteString(" HEAD is answered too.")
 	}
-	if r.Verb == http.MethodGet && r.Cache > 0 {
+	if rules := r.rules(); r.Verb == http.MethodGet && r.Cache > 0 && !rules.NoStore && rules.Location != CacheNowhere {
 		b.WriteString(" Answers may be " + strconv.FormatFloat(r.Cache.Seconds(), 'f', -1, 64) + " s old.")
 	}
 	return b.String()

@@ -155,7 +155,7 @@ func (h *Hub) goesOnAs(other *Hub) bool {
 func (a *API) goesOnAs(other *API) bool {
 	x, y := *a, *other
 	for _, z := range []*API{&x, &y} { // those that are looked at with each request
-		z.Timeout, z.Cache, z.Guard = 0, 0, Guard{}
+		z.Timeout, z.Cache, z.CacheRules, z.Guard = 0, 0, CacheRules{}, Guard{}
 	}
 	return same(x, y)
 }
