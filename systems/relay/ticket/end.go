@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hubbub-go/hubbub/systems/store"
@@ -30,7 +31,7 @@ type ends struct {
 // end stores what runs have come to, each one unless another process has its ticket.
 func (q *Queue) end(ctx context.Context, in store.Queryer, jobs []*job) ([]outcome, error) {
 	e := &ends{q: q, in: in, now: millis(q.now()), objects: make(map[string]map[string]any)}
-	var keep, drop []*job
+	var done, drop []*job
 	for _, j := range jobs {
 		var err error
 		switch {
@@ -40,18 +41,19 @@ func (q *Queue) end(ctx context.Context, in store.Queryer, jobs []*job) ([]outco
 			err = e.one(ctx, j, "state = 1, node = '', claim = 0, lease = 0")
 		case j.ending == endAway: // promote finds it when the lease ends
 			err = e.one(ctx, j, "node = '', claim = 0, lease = ?", e.now+afterError.Milliseconds())
-		case j.run.Changes():
-			err = e.changing(ctx, j)
-		case *j.ticket.KeepReceiptMinutes == 0:
+		case *j.ticket.KeepReceiptMinutes == 0 && !j.run.Changes():
 			drop = append(drop, j)
 		default:
-			keep = append(keep, j)
+			done = append(done, j)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	if err := e.plain(ctx, keep, drop); err != nil {
+	if err := e.done(ctx, done); err != nil {
+		return nil, err
+	}
+	if err := e.drop(ctx, drop); err != nil {
 		return nil, err
 	}
 	for id, attributes := range e.objects {
@@ -63,28 +65,68 @@ func (q *Queue) end(ctx context.Context, in store.Queryer, jobs []*job) ([]outco
 }
 
 const (
-	setDone = "state = 3, done = ?, delete_at = ? + keep * 60000, error = '', cut = 0, node = '', claim = 0, lease = 0"
-	mine    = " WHERE state = 2 AND node = ? AND seq IN ("
+	setDone   = "UPDATE ticket SET state = 3, done = ?, delete_at = ? + keep * 60000, error = '', cut = 0, lease = 0"
+	setFailed = "state = 4, error = ?, done = 0, delete_at = 0, cut = 0, lease = 0"
+	ours      = " WHERE state = 2 AND node = ? AND seq IN ("
 )
 
-// plain stores tickets that are done and change nothing: with a receipt, and without.
-func (e *ends) plain(ctx context.Context, keep, drop []*job) error {
-	if len(keep) > 0 {
-		args := append([]any{e.now, e.now, e.q.node}, seqs(keep)...)
-		if _, err := e.in.Exec(ctx, "UPDATE ticket SET "+setDone+mine+marks(len(keep))+")", args...); err != nil {
+// done stores tickets that are done. Those that change an object have it changed where they are still ours.
+func (e *ends) done(ctx context.Context, jobs []*job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	query := setDone + ours + marks(len(jobs)) + ")"
+	args := append([]any{e.now, e.now, e.q.node}, seqs(jobs)...)
+	if !slices.ContainsFunc(jobs, func(j *job) bool { return j.run.Changes() }) {
+		for _, j := range jobs {
+			e.all = append(e.all, outcome{j, endDone, nil})
+		}
+		_, err := e.in.Exec(ctx, query, args...)
+		return err
+	}
+	kept, err := e.returned(ctx, query+" RETURNING seq", args)
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if !kept[j.seq] {
+			continue
+		}
+		if err := e.change(ctx, j); err != nil {
 			return err
 		}
-	}
-	if len(drop) > 0 {
-		args := append([]any{e.q.node}, seqs(drop)...)
-		if _, err := e.in.Exec(ctx, "DELETE FROM ticket"+mine+marks(len(drop))+")", args...); err != nil {
-			return err
-		}
-	}
-	for _, j := range append(keep, drop...) {
-		e.all = append(e.all, outcome{j, endDone, nil})
 	}
 	return nil
+}
+
+// returned runs a statement that returns numbers of tickets.
+func (e *ends) returned(ctx context.Context, query string, args []any) (map[int64]bool, error) {
+	rows, err := e.in.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := make(map[int64]bool)
+	for rows.Next() {
+		var seq int64
+		if err := rows.Scan(&seq); err != nil {
+			return nil, err
+		}
+		all[seq] = true
+	}
+	return all, rows.Err()
+}
+
+// drop removes tickets that are done and want no receipt.
+func (e *ends) drop(ctx context.Context, jobs []*job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	for _, j := range jobs {
+		e.all = append(e.all, outcome{j, endDone, nil})
+	}
+	_, err := e.in.Exec(ctx, "DELETE FROM ticket"+ours+marks(len(jobs))+")", append([]any{e.q.node}, seqs(jobs)...)...)
+	return err
 }
 
 func seqs(jobs []*job) []any {
@@ -95,52 +137,45 @@ func seqs(jobs []*job) []any {
 	return all
 }
 
-// update changes the ticket of a run, and reports whether it is still ours.
-func (e *ends) update(ctx context.Context, j *job, set string, args ...any) (bool, error) {
-	n, err := e.in.Exec(ctx, "UPDATE ticket SET "+set+mine+"?)", append(args, e.q.node, j.seq)...)
-	return n == 1, err
-}
-
+// one stores a run in a statement of its own.
 func (e *ends) one(ctx context.Context, j *job, set string, args ...any) error {
-	ours, err := e.update(ctx, j, set, args...)
-	if err == nil && ours {
+	n, err := e.in.Exec(ctx, "UPDATE ticket SET "+set+ours+"?)", append(args, e.q.node, j.seq)...)
+	if err == nil && n == 1 {
 		e.all = append(e.all, outcome{j, j.ending, j.err})
 	}
 	return err
 }
 
 func (e *ends) failed(ctx context.Context, j *job, why error) error {
-	ours, err := e.update(ctx, j, "state = 4, error = ?, cut = 0, node = '', claim = 0, lease = 0", errorText(why))
-	if err == nil && ours {
+	n, err := e.in.Exec(ctx, "UPDATE ticket SET "+setFailed+ours+"?)", errorText(why), e.q.node, j.seq)
+	if err == nil && n == 1 {
 		e.all = append(e.all, outcome{j, endFailed, why})
 	}
 	return err
 }
 
-// changing stores a ticket that changes its object, together with the change, or the failure of the change.
-func (e *ends) changing(ctx context.Context, j *job) error {
+// change makes the change of a run whose ticket is stored as done; where it cannot be made, the ticket has failed.
+func (e *ends) change(ctx context.Context, j *job) error {
+	if !j.run.Changes() {
+		e.all = append(e.all, outcome{j, endDone, nil})
+		return nil
+	}
 	id := j.ticket.RootID
-	old, read := e.objects[id]
-	if !read {
-		var err error
-		old, err = e.q.config.Objects.Attributes(ctx, e.in, id)
-		if errors.Is(err, ErrNoObject) {
-			return e.failed(ctx, j, err)
+	attributes, err := e.attributes(ctx, id)
+	if err == nil {
+		attributes = clone(attributes)
+		if err := j.run.Apply(attributes); err != nil {
+			return e.undo(ctx, j, err)
 		}
-		if err != nil {
-			return fmt.Errorf("read the object %s: %w", id, err)
+		if _, err := encode(attributes); err != nil {
+			return e.undo(ctx, j, fmt.Errorf("update of %s: %w", id, err))
 		}
 	}
-	attributes := clone(old)
-	if err := j.run.Apply(attributes); err != nil {
-		return e.failed(ctx, j, err)
+	if errors.Is(err, ErrNoObject) {
+		return e.undo(ctx, j, err)
 	}
-	if _, err := encode(attributes); err != nil {
-		return e.failed(ctx, j, fmt.Errorf("update of %s: %w", id, err))
-	}
-	ours, err := e.update(ctx, j, setDone, e.now, e.now)
-	if err != nil || !ours {
-		return err
+	if err != nil {
+		return fmt.Errorf("read the object %s: %w", id, err)
 	}
 	if *j.ticket.KeepReceiptMinutes == 0 {
 		if _, err := e.in.Exec(ctx, "DELETE FROM ticket WHERE seq = ?", j.seq); err != nil {
@@ -150,6 +185,21 @@ func (e *ends) changing(ctx context.Context, j *job) error {
 	e.objects[id] = attributes
 	e.all = append(e.all, outcome{j, endDone, nil})
 	return nil
+}
+
+// attributes returns those of an object as the runs before have left them.
+func (e *ends) attributes(ctx context.Context, id string) (map[string]any, error) {
+	if attributes, changed := e.objects[id]; changed {
+		return attributes, nil
+	}
+	return e.q.config.Objects.Attributes(ctx, e.in, id)
+}
+
+// undo makes a ticket failed that was stored as done in the same transaction.
+func (e *ends) undo(ctx context.Context, j *job, why error) error {
+	e.all = append(e.all, outcome{j, endFailed, why})
+	_, err := e.in.Exec(ctx, "UPDATE ticket SET "+setFailed+" WHERE seq = ?", errorText(why), j.seq)
+	return err
 }
 
 // clone copies attributes with all that is in them.
