@@ -47,6 +47,7 @@ type Config struct {
 
 	Notify  NotifyConfig  `yaml:"notify"`
 	Catalog CatalogConfig `yaml:"catalog"`
+	Relay   RelayConfig   `yaml:"relay"`
 }
 
 // AuthConfig says which tokens of others are good, beside those that this server issues.
@@ -104,6 +105,7 @@ func defaultConfig() Config {
 	c.Drain.Timeout = 30 * time.Second
 	c.Notify = defaultNotify()
 	c.Catalog = defaultCatalog()
+	c.Relay = defaultRelay()
 	return c
 }
 
@@ -184,6 +186,7 @@ func (l *loaded) check() {
 	l.checkNumbers()
 	l.checkNotify()
 	l.checkCatalog()
+	l.checkRelay()
 }
 
 func (l *loaded) checkAuth() {

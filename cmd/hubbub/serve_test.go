@@ -31,7 +31,7 @@ func TestServe(t *testing.T) {
 		want       []string
 	}{
 		{"/health/live", "application/json; charset=utf-8", 200, []string{`{"status":"live"}`}},
-		{"/health/ready", "application/json; charset=utf-8", 200, []string{`{"status":"ready","checks":{"notify":"ok"}}`}},
+		{"/health/ready", "application/json; charset=utf-8", 200, []string{`{"status":"ready","checks":{"notify":"ok","relay":"ok"}}`}},
 		{"/metrics", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", 200, []string{
 			"\nhubbub_connections{hub=\"notify\"} 0\n", "\nhubbub_messages_sent_total{hub=\"notify\"} 0\n",
 			"\nhubbub_connections_closed_total{hub=\"notify\",reason=\"slow\"} 0\n", "\nhubbub_build_info{version=", "\ngo_goroutines "}},

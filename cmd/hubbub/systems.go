@@ -29,7 +29,7 @@ type system struct {
 }
 
 // mounts are all systems, in the order in which they start. Each returns nil if it is turned off.
-var mounts = []func(context.Context, *site) (*system, error){mountNotify, mountCatalog}
+var mounts = []func(context.Context, *site) (*system, error){mountNotify, mountCatalog, mountRelay}
 
 // site is what a system stands on.
 type site struct {
