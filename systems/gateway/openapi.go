@@ -119,6 +119,9 @@ func noteOperations(ids map[string]bool, items object) error {
 		if err := json.Unmarshal(item.value.(json.RawMessage), &members); err != nil {
 			return fmt.Errorf("the path item %q: %w", item.name, err)
 		}
+		if members == nil {
+			return fmt.Errorf("the path item %q is null, want an object", item.name)
+		}
 		for verb, raw := range members {
 			var operation struct {
 				ID string `json:"operationId"`

@@ -31,8 +31,7 @@ func parseSchema(schema json.RawMessage) (any, error) {
 	if d.More() {
 		return nil, errors.New("a schema has more than one JSON value")
 	}
-	switch value.(type) {
-	case map[string]any, bool:
+	if isSchema(value) {
 		return value, nil
 	}
 	return nil, fmt.Errorf("a schema is %.20s, want an object or a boolean", schema)
@@ -97,7 +96,7 @@ func rebaseKeyword(name string, x, whole any, base string) (y any, keep bool, er
 	return y, err == nil, err
 }
 
-// points reports whether a reference such as #/$defs/City leads to something (RFC 6901).
+// points reports whether a reference such as #/$defs/City leads to a schema (RFC 6901).
 func points(whole any, ref string) bool {
 	if ref == "#" {
 		return true
@@ -125,7 +124,16 @@ func points(whole any, ref string) bool {
 			return false
 		}
 	}
-	return true
+	return isSchema(whole)
+}
+
+// isSchema reports whether a value can be a schema.
+func isSchema(value any) bool {
+	switch value.(type) {
+	case map[string]any, bool:
+		return true
+	}
+	return false
 }
 
 // typeNames are the schemas of the names that people give types of parameters, in lower case and without a namespace.
