@@ -151,7 +151,12 @@ type Tx struct {
 	box  *Box
 	sent int
 	kept *answers // of the command that is being handled
+	then []func()
 }
+
+// AfterCommit has f run after the commit, before [Box.Tx] returns, and not at all if there is none. What must not be lost in a
+// crash does not belong there.
+func (t *Tx) AfterCommit(f func()) { t.then = append(t.then, f) }
 
 // Tx runs f in a transaction as [store.Store.Tx] does: f may run several times. What f sent is published after the commit.
 func (b *Box) Tx(ctx context.Context, f func(tx *Tx) error) error {
@@ -165,6 +170,9 @@ func (b *Box) Tx(ctx context.Context, f func(tx *Tx) error) error {
 	b.config.Border("committed")
 	if own.sent > 0 {
 		b.wake()
+	}
+	for _, f := range own.then {
+		f()
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 	if _, err := tx.Exec(ctx, "SAVEPOINT message"); err != nil {
 		return outcome{}, err
 	}
-	sent := tx.sent
+	sent, then := tx.sent, len(tx.then)
 	err = call(ctx, h, tx, d.Body)
 	refusal, refused := errors.AsType[*Refusal](err)
 	later, early := errors.AsType[*Later](err)
@@ -78,7 +78,7 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 		if _, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT message"); err != nil {
 			return outcome{}, err
 		}
-		tx.sent = sent
+		tx.sent, tx.then = sent, tx.then[:then]
 		if tx.kept != nil {
 			tx.kept.list = nil
 		}
