@@ -17,14 +17,18 @@ import (
 
 func TestWebhook(t *testing.T) {
 	t.Parallel()
-	var got map[string]any
-	var header http.Header
+	type post struct {
+		body   map[string]any
+		header http.Header
+	}
+	posts := make(chan post, 1)
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := io.ReadAll(r.Body)
-		if err != nil || json.Unmarshal(p, &got) != nil || r.Method != http.MethodPost {
+		got := post{header: r.Header}
+		if err != nil || json.Unmarshal(p, &got.body) != nil || r.Method != http.MethodPost {
 			t.Errorf("%s %s: %q, %v", r.Method, r.URL, p, err)
 		}
-		header = r.Header
+		posts <- got
 		switch r.URL.Path {
 		case "/moved":
 			http.Redirect(w, r, "/good", http.StatusTemporaryRedirect)
@@ -50,15 +54,19 @@ func TestWebhook(t *testing.T) {
 		{"http://h/\x00", `column url: `},
 		{"http://127.0.0.1:1/secret?key=k", "action WEBHOOK: call: dial tcp 127.0.0.1:1: connect: connection refused"},
 	} {
-		got, header = nil, nil
 		err := s.Run(t.Context(), &viewmodel.Run{ViewModel: "VM", Ticket: "77", Attempt: 2,
 			Object: viewmodel.Object{ID: "12|7", Attributes: map[string]any{"url": tt.url, "name": "<Bolt>", "n": int64(1) << 60}}})
 		if tt.want != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%q: %v, want %q", tt.url, err, tt.want)
 			}
+			if strings.HasPrefix(tt.url, h.URL) {
+				<-posts
+			}
 			continue
 		}
+		call := <-posts
+		got, header := call.body, call.header
 		if err != nil || len(got) != 4 || got["externalid"] != "12|7" || got["Name"] != "<Bolt>" || got["url"] != tt.url || got["n"] == nil {
 			t.Errorf("%q: posted %v, %v", tt.url, got, err)
 		}
