@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -397,7 +398,8 @@ func newClosed(t testing.TB) *server {
 			AddRoute("write", gateway.Route{Verb: "POST", Guard: gateway.Guard{Requires: "weather:write"}})
 		g.AddAPI("open", gateway.API{BaseURLs: []string{weather}}).AddRoute("r", gateway.Route{}).
 			AddRoute("code", gateway.Route{Guard: gateway.Guard{Authorize: no}})
-		g.AddHub("chat", gateway.Hub{URL: closedAddress(t) + "/hub", Guard: gateway.Guard{Requires: "say"}}).AddRoute("room", room)
+		g.AddHub("chat", gateway.Hub{URL: closedAddress(t) + "/hub", ReceiveKey: secret, Guard: gateway.Guard{Requires: "say"}}).AddRoute("room", room).
+			AddRoute("mine", gateway.HubRoute{ReceiveMethod: "Mine", BroadcastType: gateway.BroadcastIndividual})
 	})
 }
 
@@ -414,6 +416,12 @@ func TestDocumentTellsWhatIsDemanded(t *testing.T) {
 	doc, router := s.described("Authorization", "Bearer ann:list")
 	if scheme := doc.Components.SecuritySchemes["bearer"]; scheme == nil || scheme.Value.Type != "http" || scheme.Value.Scheme != "bearer" {
 		t.Errorf("security schemes %v", doc.Components.SecuritySchemes)
+	}
+	for key, want := range map[string]string{"chat/room": "null", "chat/mine": `["say"]`} {
+		signal, _ := doc.Webhooks[key].Post.Extensions["x-signalr"].(map[string]any)
+		if got, err := json.Marshal(signal["subscribersNeed"]); err != nil || string(got) != want {
+			t.Errorf("subscribers of %s need %s, error %v, want %s", key, got, err, want)
+		}
 	}
 	for path, want := range map[string]struct {
 		security string // as JSON
@@ -443,4 +451,44 @@ func TestDocumentTellsWhatIsDemanded(t *testing.T) {
 			t.Errorf("%s: status %d, complaints %v and %v, want %d", path, status, request, response, want)
 		}
 	}
+}
+
+// TestDocumentFollowsReload: it is always that of the routes in force, whoever reads it meanwhile.
+func TestDocumentFollowsReload(t *testing.T) {
+	t.Parallel()
+	g := offline(t, gateway.Config{}, func(*gateway.Gateway) {})
+	h := g.Handler()
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest("GET", gateway.DocumentPath, nil))
+				if w.Code != 200 || !json.Valid(w.Body.Bytes()) {
+					t.Errorf("status %d, body %s", w.Code, w.Body)
+					return
+				}
+			}
+		})
+	}
+	for i := range 50 {
+		var next gateway.Routes
+		next.AddAPI("a", gateway.API{BaseURLs: someURL}).AddRoute(fmt.Sprint("r", i), gateway.Route{ResponseSchema: []byte(citySchema)})
+		if err := g.Reload(&next); err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", gateway.DocumentPath, nil))
+		if body := w.Body.String(); !strings.Contains(body, fmt.Sprintf(`"/api/Gateway/a/r%d"`, i)) || strings.Contains(body, fmt.Sprintf(`"/api/Gateway/a/r%d"`, i-1)) {
+			t.Fatalf("after reload %d: %s", i, body)
+		}
+	}
+	close(stop)
+	readers.Wait()
 }

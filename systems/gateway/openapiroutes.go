@@ -190,6 +190,9 @@ func (d *description) delivery(r *hubRoute) object {
 			{"prefixItems", []object{sent, {{"type", "object"}}}}, {"minItems", 2}, {"maxItems", 2}}
 	}
 	o := object{{"hub", HubPath}, {"target", r.ReceiveMethod}, {"broadcast", r.BroadcastType.String()}}.with("group", r.ReceiveGroup)
+	if required := r.guards.requires(); r.BroadcastType != BroadcastAll && len(required) > 0 {
+		o.set("subscribersNeed", required)
+	}
 	return append(o, member{"arguments", arguments})
 }
 
