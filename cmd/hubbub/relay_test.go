@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -286,6 +287,99 @@ func TestRelayFaults(t *testing.T) {
 		code, _, stderr := run(t, nil, "config", "check", "--config", file(t, "hubbub.yaml", "relay:\n  "+test.text+"\n"))
 		if code != exitConfig || !strings.Contains(stderr, test.want) {
 			t.Errorf("%s: exit code %d, %s, want a word about %s", test.text, code, stderr, test.want)
+		}
+	}
+}
+
+// M17 and its like: the real JavaScript clients of both generations subscribe, hear and end, over each transport that Node has.
+func TestRelayJavaScript(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), nil)
+	token := strings.TrimSpace(must(t, nil, "token", "--data", s.data, "--user", "ann", "--scope", "events:subscribe events:trigger"))
+	for _, generation := range []string{"core", "classic"} {
+		for _, transport := range []string{"webSockets", "serverSentEvents", "longPolling"} {
+			t.Run(generation+" "+transport, func(t *testing.T) {
+				t.Parallel()
+				cmd := node(t, "relay.mjs", s.url, token, generation, transport)
+				stdin, err := cmd.StdinPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				stdout, err := cmd.StdoutPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var stderr logs
+				cmd.Stderr = &stderr
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				lines := bufio.NewScanner(stdout)
+				wants := func(want string) {
+					t.Helper()
+					if lines.Scan(); !strings.HasPrefix(lines.Text(), want) {
+						t.Fatalf("line %q, want %q\n%s", lines.Text(), want, &stderr)
+					}
+				}
+				guid := "of " + generation + " " + transport
+				subscribe := func(args, answer string) {
+					t.Helper()
+					fmt.Fprintln(stdin, args)
+					wants(answer)
+				}
+				trigger := func(listeners float64) {
+					t.Helper()
+					m := s.answer(t, http.StatusAccepted, "POST", "/realtime/events/trigger", token, `{"eventguid":"`+guid+`"}`)
+					if m["listeners"] != listeners {
+						t.Errorf("answer %v, want %v listeners", m, listeners)
+					}
+				}
+				wants("subscribed " + transport)
+				subscribe(`["`+guid+`","first"]`, "ok")
+				subscribe(`["`+guid+`","Viewmodel=SomeVM&RootId=12|7"]`, "ok")
+				subscribe(`["`+guid+`",7]`, "error")
+				trigger(1)
+				wants(`["` + guid + `","Viewmodel=SomeVM&RootId=12|7"]`)
+				subscribe(`["`+guid+`",""]`, "ok")
+				trigger(0)
+				stdin.Close()
+				if err := cmd.Wait(); err != nil {
+					t.Errorf("node: %v\n%s", err, &stderr)
+				}
+			})
+		}
+	}
+}
+
+// The clients of both generations get the hint of the push hub.
+func TestRelayJavaScriptPush(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir(), nil)
+	token := strings.TrimSpace(must(t, nil, "token", "--data", s.data, "--user", "ann", "--scope", "events:trigger"))
+	for _, generation := range []string{"core", "classic"} {
+		cmd := node(t, "relay.mjs", s.url, token, generation, "webSockets")
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stdout)
+		if lines.Scan(); lines.Text() != "subscribed webSockets" {
+			t.Fatalf("%s: line %q", generation, lines.Text())
+		}
+		s.answer(t, http.StatusAccepted, "POST", "/realtime/push", token, "")
+		if lines.Scan(); lines.Text() != "[]" {
+			t.Errorf("%s: line %q, want a hint without arguments", generation, lines.Text())
+		}
+		stdin.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: node: %v", generation, err)
 		}
 	}
 }
