@@ -46,7 +46,8 @@ func (l CacheLocation) String() string {
 // them, by all that they depend on: the route with its parameters, the headers Accept, Accept-Encoding, Accept-Language and Origin.
 //
 // Requests that say whom they are from, with Authorization or a cookie, or whose user is known, get an answer of their own, and
-// nobody else gets it. So do those that ask for a part or with a condition.
+// nobody else gets it. So do those that ask for a part or with a condition. A header of one's own that says who somebody is, such as a
+// key, belongs into VaryByHeader.
 type CacheRules struct {
 	// Location says who may keep answers. Default [CacheAnywhere].
 	Location CacheLocation
