@@ -285,7 +285,7 @@ func TestAddOpenAPI(t *testing.T) {
 	other := `{"openapi":"3.1.0","info":{"title":"relay","version":"1"},"tags":[{"name":"relay","description":"Events."},{"name":"orchestration"}],
 		"paths":{"/api/relay/trigger":{"post":{"operationId":"weatherservice_forecast","tags":["relay"],"security":[{"bearer":[]}],
 			"requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Problem"}}}},"responses":{"204":{"description":"Done."}}}}},
-		"components":{"schemas":{"Problem":{"type":"object","properties":{"code":{"type":"integer"}}}},"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"}},
+		"components":{"schemas":{"Problem":{"type":"object","properties":{"code":{"type":"integer"}}}},"securitySchemes":{"bearer":{"type":"apiKey","in":"header","name":"X-Key"}},
 			"parameters":{"page":{"name":"page","in":"query","schema":{"type":"integer"}}}}}`
 	if err := s.AddOpenAPI([]byte(other)); err != nil {
 		t.Fatal(err)
@@ -413,7 +413,14 @@ func TestDocumentTellsWhatIsDemanded(t *testing.T) {
 			t.Errorf("the document for %q: status %d, body %s, want %d", authorization, status, body, want)
 		}
 	}
+	same := `{"openapi":"3.1.1","components":{"securitySchemes":{"bearer":{"scheme":"bearer","type":"http"}}}}`
+	if err := s.AddOpenAPI([]byte(same)); err != nil {
+		t.Fatal(err)
+	}
 	doc, router := s.described("Authorization", "Bearer ann:list")
+	if len(doc.Components.SecuritySchemes) != 1 {
+		t.Errorf("security schemes %v, want one for both documents", doc.Components.SecuritySchemes)
+	}
 	if scheme := doc.Components.SecuritySchemes["bearer"]; scheme == nil || scheme.Value.Type != "http" || scheme.Value.Scheme != "bearer" {
 		t.Errorf("security schemes %v", doc.Components.SecuritySchemes)
 	}

@@ -36,6 +36,9 @@ func (g *Gateway) document() object {
 			d.taken[m.name] = true
 		}
 	}
+	if sameJSON(p.components["securitySchemes"].get("bearer"), bearerScheme) {
+		d.names["bearer"] = "bearer" // one for both, so that a token is entered once
+	}
 	d.schemas.set(d.name("Problem"), problemSchema)
 	for _, a := range t.apis {
 		d.tag(a.key, "The service "+a.key+".")
@@ -78,8 +81,8 @@ func (g *Gateway) document() object {
 // components returns those of the gateway, whose names differ from those of others, and of others.
 func (d *description) components(others map[string]object) object {
 	own := map[string]object{"schemas": d.schemas, "responses": d.responses}
-	if d.bearer != "" {
-		own["securitySchemes"] = object{{d.bearer, object{{"type", "http"}, {"scheme", "bearer"}}}}
+	if d.bearer != "" && !others["securitySchemes"].has(d.bearer) {
+		own["securitySchemes"] = object{{d.bearer, bearerScheme}}
 	}
 	kinds := maps.Clone(others)
 	if kinds == nil {
@@ -161,6 +164,8 @@ var anything = object{{"*/*", object{}}}
 func jsonContent(schema any) object {
 	return object{{"application/json", object{{"schema", schema}}}}
 }
+
+var bearerScheme = object{{"type", "http"}, {"scheme", "bearer"}}
 
 var problemSchema = object{
 	{"type", "object"},

@@ -15,6 +15,9 @@ type member struct {
 // object is a JSON object whose members keep their order, so that a document lists things as they were registered.
 type object []member
 
+// has reports whether there is such a member.
+func (o object) has(name string) bool { return o.get(name) != nil }
+
 // get returns the value of a member, nil if there is none.
 func (o object) get(name string) any {
 	for _, m := range o {
