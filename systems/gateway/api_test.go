@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -310,5 +311,50 @@ func TestAPIRegistration(t *testing.T) {
 			}()
 			f(gateway.New(gateway.Config{}))
 		}()
+	}
+}
+
+// TestAnswersStream: what a service says comes at once, though its answer goes on.
+func TestAnswersStream(t *testing.T) {
+	t.Parallel()
+	more := make(chan struct{})
+	base := service(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.(http.Flusher).Flush()
+		select {
+		case <-more:
+		case <-r.Context().Done():
+		}
+		io.WriteString(w, "data: 1\n\n")
+		w.(http.Flusher).Flush()
+		select {
+		case <-more:
+		case <-r.Context().Done():
+		}
+		io.WriteString(w, "data: 2\n\n")
+	})
+	s := newServer(t, gateway.Config{}, func(g *gateway.Gateway) {
+		g.AddAPI("a", gateway.API{BaseURLs: []string{base}, Cache: time.Hour}).AddRoute("r", gateway.Route{})
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", s.url+"/api/Gateway/a/r", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := web.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	more <- struct{}{} // the status is here already
+	first := make([]byte, 9)
+	if _, err := io.ReadFull(res.Body, first); err != nil || string(first) != "data: 1\n\n" {
+		t.Fatalf("first %q, error %v", first, err)
+	}
+	close(more)
+	if rest, err := io.ReadAll(res.Body); err != nil || string(rest) != "data: 2\n\n" {
+		t.Errorf("then %q, error %v", rest, err)
 	}
 }

@@ -158,7 +158,36 @@ func (g *Gateway) passBack(w http.ResponseWriter, r *http.Request, route *apiRou
 		}
 	}
 	w.WriteHeader(res.StatusCode)
-	if _, err := io.Copy(w, res.Body); err != nil {
+	var to io.Writer = w
+	if res.ContentLength < 0 {
+		f := &flushing{w, http.NewResponseController(w)}
+		if to = f; f.flush() != nil { // the status may be all for a while
+			panic(http.ErrAbortHandler)
+		}
+	}
+	if _, err := io.Copy(to, res.Body); err != nil {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// flushing sends what is written at once: an answer whose length is not known may be a stream of events.
+type flushing struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+// Write implements [io.Writer].
+func (f *flushing) Write(p []byte) (int, error) {
+	n, err := f.ResponseWriter.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, f.flush()
+}
+
+func (f *flushing) flush() error {
+	if err := f.control.Flush(); !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
 }
