@@ -22,7 +22,7 @@ type Config struct {
 	// Workers is how many tickets run at a time in this process. Default 4.
 	Workers int
 	// Lease is how long another process waits for one that has taken a ticket and gives no sign of life. The processes of one
-	// PostgreSQL must agree on the time within half of it. Default 30 s.
+	// PostgreSQL must agree on the time within half of it. Default 15 s.
 	Lease time.Duration
 	// Poll is how often a process looks for tickets that others have made or left. Its own start at once. Default 1 s.
 	Poll time.Duration
@@ -63,7 +63,7 @@ func (c *Config) setDefaults() {
 		c.Clock = time.Now
 	}
 	positive(&c.Workers, 4)
-	positive(&c.Lease, 30*time.Second)
+	positive(&c.Lease, 15*time.Second)
 	positive(&c.Poll, time.Second)
 	positive(&c.MaxCutOff, 20)
 	positive(&c.MaxBody, 256<<10)

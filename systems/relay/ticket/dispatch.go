@@ -2,6 +2,7 @@ package ticket
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -130,6 +131,15 @@ func (d *dispatcher) cycle(take bool) {
 	ctx, cancel := background()
 	defer cancel()
 	list, err := d.store(ctx, take, free)
+	if away, ok := errors.AsType[*awayError](err); ok { // its tickets must not keep the others from being stored
+		for _, j := range d.pending {
+			if j.ending == endDone && j.run.Changes() && j.ticket.RootID == away.id {
+				j.ending, j.err = endAway, away.error
+			}
+		}
+		d.cycle(take)
+		return
+	}
 	if err != nil {
 		d.fail("store and claim tickets", err)
 		return

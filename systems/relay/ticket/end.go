@@ -58,10 +58,24 @@ func (q *Queue) end(ctx context.Context, in store.Queryer, jobs []*job) ([]outco
 	}
 	for id, attributes := range e.objects {
 		if err := q.config.Objects.Put(ctx, in, id, attributes); err != nil {
-			return nil, fmt.Errorf("store the object %s: %w", id, err)
+			return nil, q.away(id, fmt.Errorf("store the object %s: %w", id, err))
 		}
 	}
 	return e.all, nil
+}
+
+// awayError says that an object that is kept elsewhere cannot be reached.
+type awayError struct {
+	id string
+	error
+}
+
+// away makes an error of the object an [awayError], unless the object is in the database, which is away itself then.
+func (q *Queue) away(id string, err error) error {
+	if _, own := q.config.Objects.(table); own {
+		return err
+	}
+	return &awayError{id, err}
 }
 
 const (
@@ -175,7 +189,7 @@ func (e *ends) change(ctx context.Context, j *job) error {
 		return e.undo(ctx, j, err)
 	}
 	if err != nil {
-		return fmt.Errorf("read the object %s: %w", id, err)
+		return e.q.away(id, fmt.Errorf("read the object %s: %w", id, err))
 	}
 	if *j.ticket.KeepReceiptMinutes == 0 {
 		if _, err := e.in.Exec(ctx, "DELETE FROM ticket WHERE seq = ?", j.seq); err != nil {

@@ -83,8 +83,6 @@ var (
 	ErrNotFailed = errors.New("the ticket has not failed")
 	// ErrNoObject says that there is no object of that external id.
 	ErrNoObject = errors.New("no such object")
-	// ErrClosed says that the queue is closed.
-	ErrClosed = errors.New("ticket: the queue is closed")
 )
 
 // check says why a ticket cannot be stored.
