@@ -210,6 +210,32 @@ func TestLaterAndDeadLetters(t *testing.T) {
 	})
 }
 
+func TestIgnoredIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		p := newPlace(t, database, nil)
+		said := p.said()
+		var ready atomic.Bool
+		p.consume("bank", handlers(func(ctx context.Context, tx *box.Tx, d Deposit) error {
+			if err := deposit(ctx, tx, d); err != nil || ready.Load() {
+				return err
+			}
+			return box.ErrIgnored
+		}))
+		d := Deposit{"1", "ann", 5}
+		p.send(d)
+		eventually(t, "it is done with", func() bool { return p.Stats().Handled == 1 })
+		ready.Store(true)
+		p.send(d)
+		if m := next(t, said); m.Key != "1" {
+			t.Errorf("got %s", m.Key)
+		}
+		if n := p.total("ann"); n != 5 {
+			t.Errorf("total %d, want 5", n)
+		}
+	})
+}
+
 func TestInboxForgets(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, database string) {

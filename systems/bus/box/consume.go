@@ -38,9 +38,10 @@ type consumer struct {
 
 // outcome is what becomes of a delivery after the commit; the zero one is done.
 type outcome struct {
-	bury  string
-	early bool
-	later time.Duration
+	bury    string
+	early   bool
+	later   time.Duration
+	ignored bool // done with, and not remembered
 }
 
 func (c *consumer) handle(ctx context.Context, batch []*bus.Delivery) {

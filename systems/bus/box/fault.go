@@ -24,6 +24,10 @@ func Refuse(kind, format string, args ...any) error {
 	return &Refusal{kind, fmt.Sprintf(format, args...)}
 }
 
+// ErrIgnored is the error of a handler that has nothing to do with a message now, and might have later: nothing of it stays, and the
+// inbox does not know it, so that it is handled should it come again.
+var ErrIgnored = errors.New("the message is ignored")
+
 // Later is the error of a handler that cannot do a message yet, because another one has to come first. It comes again after the
 // pause; after a hundred attempts it becomes a dead letter.
 type Later struct {

@@ -68,13 +68,12 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 	}
 	sent, then := tx.sent, len(tx.then)
 	err = call(ctx, h, tx, d.Body)
+	o := outcome{}
 	refusal, refused := errors.AsType[*Refusal](err)
-	later, early := errors.AsType[*Later](err)
-	bad, malformed := errors.AsType[*badBody](err)
-	if err != nil && !refused && !early && !malformed {
-		return outcome{}, err
-	}
 	if err != nil {
+		if o, err = c.judge(ctx, h, d, err); err != nil {
+			return outcome{}, err
+		}
 		if _, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT message"); err != nil {
 			return outcome{}, err
 		}
@@ -83,10 +82,27 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 			tx.kept.list = nil
 		}
 	}
-	if _, err := tx.Exec(ctx, "RELEASE SAVEPOINT message"); err != nil {
-		return outcome{}, err
+	if _, err := tx.Exec(ctx, "RELEASE SAVEPOINT message"); err != nil || o != (outcome{}) {
+		return o, err
 	}
+	if refused {
+		c.box.counts.refused.Add(1)
+		if err := tx.Send(ctx, c.fault(d, refusal, true)); err != nil {
+			return outcome{}, err
+		}
+	}
+	return outcome{}, tx.remember(ctx, d.Topic, d.Key, tx.kept)
+}
+
+// judge says what an error of a handler makes of a message: the zero outcome is to be remembered. It returns err if it is a
+// technical fault.
+func (c *consumer) judge(ctx context.Context, h handler, d *bus.Delivery, err error) (outcome, error) {
+	refusal, refused := errors.AsType[*Refusal](err)
+	later, early := errors.AsType[*Later](err)
+	bad, malformed := errors.AsType[*badBody](err)
 	switch {
+	case errors.Is(err, ErrIgnored):
+		return outcome{ignored: true}, nil
 	case malformed:
 		return outcome{bury: bad.Error()}, nil
 	case early && d.Attempt >= mostLater:
@@ -98,12 +114,9 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 	case refused && !h.command:
 		return outcome{bury: refusal.Error()}, nil
 	case refused:
-		c.box.counts.refused.Add(1)
-		if err := tx.Send(ctx, c.fault(d, refusal, true)); err != nil {
-			return outcome{}, err
-		}
+		return outcome{}, nil
 	}
-	return outcome{}, tx.remember(ctx, d.Topic, d.Key, tx.kept)
+	return outcome{}, err
 }
 
 // call runs the handler; a panic is a technical fault of this message.

@@ -69,7 +69,7 @@ func (m *Machine[S]) load(ctx context.Context, q store.Queryer, id string) (*Ins
 // Raise lets an event happen in a transaction of the caller, as if its letter had come. It returns the instance afterwards, nil
 // if there is none. On [ErrConflict] do the transaction again.
 func Raise[S any, E box.Letter](ctx context.Context, tx *box.Tx, e Event[S, E], letter E) (*Instance[S], error) {
-	if err := e.machine.happen(ctx, tx, e.event, letter.Key(), letter); err != nil {
+	if err := e.machine.happen(ctx, tx, e.event, letter.Key(), letter); err != nil && !errors.Is(err, box.ErrIgnored) {
 		return nil, err
 	}
 	i, err := e.machine.Load(ctx, tx, letter.Key())
@@ -128,7 +128,7 @@ func (c *Change[S]) stray(ctx context.Context, e *event[S]) error {
 	if c.created {
 		m.counts.orphan.Add(1)
 		log.InfoContext(ctx, "saga: event for an instance that is not there")
-		return nil
+		return box.ErrIgnored
 	}
 	if e.answers != "" && m.command(e.answers).isUndo() {
 		note := "confirmed"
