@@ -212,8 +212,16 @@ func mountRelay(ctx context.Context, at *site) (*system, error) {
 		addresses:  []string{c.Path, c.PushPath},
 		fold:       s.FoldCase,
 		collectors: []prometheus.Collector{relayCollector{s, at.log}},
+		figures:    func() []figure { return relayFigures(s) },
 		ready:      s.Ready,
 		close:      s.Close}, nil
+}
+
+// relayFigures are for the page.
+func relayFigures(s *relay.System) []figure {
+	n, t := s.Stats(), s.Tickets().Stats()
+	return []figure{{"subscriptions", int64(n.Subscriptions)}, {"events", int64(n.Events)}, {"unheard", int64(n.Unheard)},
+		{"tickets", t.Created}, {"done", t.Done}, {"failed", t.Failed}}
 }
 
 // bareURL is an address without its query, which may hold a secret.

@@ -127,7 +127,7 @@ func TestRelay(t *testing.T) {
 		}
 	}
 	_, body = s.do(t, "GET", "/status", "", "")
-	for _, want := range []string{`"name":"EventHub","path":"/realtimehub"`, `"name":"clientPushHub","path":"/ClientPushHub"`} {
+	for _, want := range []string{`"name":"EventHub","path":"/realtimehub"`, `"figures":[{"name":"subscriptions","value":4},{"name":"events","value":2},{"name":"unheard","value":1}`, `"name":"clientPushHub","path":"/ClientPushHub"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in %s", want, body)
 		}

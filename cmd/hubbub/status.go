@@ -32,6 +32,14 @@ type hubStatus struct {
 	Sent        int64  `json:"sent"`
 	Invocations int64  `json:"invocations"`
 	Failed      int64  `json:"failed"`
+	// Figures are those of the system, beside its first hub.
+	Figures []figure `json:"figures,omitempty"`
+}
+
+// figure is a number of a system, for people.
+type figure struct {
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
 }
 
 func (s *server) mapPage(mux *http.ServeMux) {
@@ -57,7 +65,10 @@ func (s *server) serveStatus(w http.ResponseWriter, _ *http.Request) {
 		}
 		for i, h := range one.hubs {
 			n := h.Stats()
-			state.Hubs = append(state.Hubs, hubStatus{h.Name(), addresses[i], n.Connections, n.Users, n.Received, n.Sent, n.Invocations, n.Failed})
+			state.Hubs = append(state.Hubs, hubStatus{h.Name(), addresses[i], n.Connections, n.Users, n.Received, n.Sent, n.Invocations, n.Failed, nil})
+			if i == 0 && one.figures != nil {
+				state.Hubs[0].Figures = one.figures()
+			}
 		}
 		answer.Systems = append(answer.Systems, state)
 	}

@@ -25,6 +25,7 @@ type system struct {
 	fold       func(http.Handler) http.Handler // finds what paths do not say without regard to case; may be nil
 	collectors []prometheus.Collector
 	ready      func(context.Context) error // nil: always
+	figures    func() []figure             // for the page; nil: none
 	close      func() error
 }
 

@@ -67,11 +67,11 @@ func (s *System) subscribeToEvent(ctx context.Context, args hubbub.Args) (any, e
 	l := &s.config.Limits
 	switch {
 	case guid == "":
-		err = hubbub.Errorf("SubscribeToEvent: eventguid is empty, want a text.")
+		err = hubbub.Errorf("eventguid is empty, want a text")
 	case len(guid) > l.GuidBytes:
-		err = hubbub.Errorf("SubscribeToEvent: eventguid has %d bytes, want at most %d.", len(guid), l.GuidBytes)
+		err = hubbub.Errorf("eventguid has %d bytes, want at most %d", len(guid), l.GuidBytes)
 	case len(cookie) > l.CookieBytes:
-		err = hubbub.Errorf("SubscribeToEvent: clientcookie has %d bytes, want at most %d.", len(cookie), l.CookieBytes)
+		err = hubbub.Errorf("clientcookie has %d bytes, want at most %d", len(cookie), l.CookieBytes)
 	}
 	if err != nil {
 		return nil, s.refuse(err)
@@ -99,7 +99,7 @@ func texts(args hubbub.Args) (guid, cookie string, err error) {
 		return "", "", err
 	}
 	if args.Len() != 2 {
-		return "", "", hubbub.Errorf("SubscribeToEvent has %d arguments, want eventguid and clientcookie.", args.Len())
+		return "", "", hubbub.Errorf("the call has %d arguments, want eventguid and clientcookie", args.Len())
 	}
 	var values [2]string
 	for i, name := range []string{"eventguid", "clientcookie"} {
@@ -109,7 +109,7 @@ func texts(args hubbub.Args) (guid, cookie string, err error) {
 		}
 		t, ok := v.(string)
 		if !ok {
-			return "", "", hubbub.Errorf("SubscribeToEvent: %s is no text.", name)
+			return "", "", hubbub.Errorf("%s is no text", name)
 		}
 		values[i] = t
 	}

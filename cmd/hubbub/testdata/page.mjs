@@ -93,6 +93,36 @@ async function catalog(page, text, transport) {
   await page.waitForFunction(() => document.querySelectorAll("#c-subscriptions li").length === 1);
 }
 
+// relay subscribes to an event, triggers it, ends the subscription, and makes a ticket that fails.
+async function relay(page, text, transport) {
+  await page.fill("#r-guid", "");
+  await page.click("#r-subscribe > button");
+  await text("r-error", "Eventguid is empty, want a text.");
+  const guid = "<b>of " + transport;
+  await page.fill("#r-guid", guid);
+  await page.fill("#r-cookie", "<img src=x>");
+  await page.click("#r-subscribe > button");
+  await text("r-subscriptions", "<img src=x>");
+  await text("r-state", "Live over " + transport);
+  await page.fill("#rt-guid", guid);
+  await page.click("#r-trigger > button");
+  await text("rt-result", "Triggered, 1 listener");
+  await text("r-count", "1");
+  assert.equal(await page.textContent("#r-events strong"), guid, "an eventguid as text");
+  assert.equal(await page.locator("#r-events img, #r-events b").count(), 0, "HTML of an event");
+  await page.click("#r-subscriptions button");
+  await page.waitForFunction(() => document.querySelectorAll("#r-subscriptions li").length === 0);
+  await page.click("#r-trigger > button");
+  await text("rt-result", "Triggered, 0 listeners");
+  await page.fill("#tt-model", "SomeVM");
+  await page.fill("#tt-root", "No|1");
+  await page.click("#t-create > button");
+  await text("tt-result", "Made as");
+  await text("t-tickets", "failed");
+  await text("t-tickets", "No|1");
+  await page.click("#t-tickets button");
+}
+
 async function watch(transport) {
   const { page, complaints } = await open({ viewport: { width: 390, height: 844 } }, "?transport=" + transport);
   const text = (id, want) => page.waitForFunction(([id, want]) => document.getElementById(id).textContent.includes(want), [id, want]);
@@ -126,6 +156,7 @@ async function watch(transport) {
   assert.equal(await page.locator("#messages img").count(), 0, "HTML of a notification");
 
   await catalog(page, text, transport);
+  await relay(page, text, transport);
 
   await page.click("#subscriptions button");
   await page.waitForFunction(() => document.querySelectorAll("#subscriptions li").length === 0);

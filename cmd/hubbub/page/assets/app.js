@@ -3,6 +3,7 @@
 import { Hub } from "./signalr.js";
 import { $, el, call, sentence } from "./dom.js";
 import { useToken } from "./catalog.js";
+import { useRelayToken } from "./relay.js";
 import { watchStatus } from "./status.js";
 
 const HUB = "/signalr/v1/mainHub";
@@ -64,10 +65,16 @@ async function connect() {
     }
   };
   await hub.start();
-  useToken(token);
+  share(token);
 }
 
 $("disconnect").addEventListener("click", () => hub.stop());
+
+// share gives the token to the other parts of the page, or takes it from them.
+function share(value) {
+  useToken(value);
+  useRelayToken(value);
+}
 
 function showState(state, reason) {
   const there = state === "connected" || state === "reconnecting";
@@ -79,7 +86,7 @@ function showState(state, reason) {
   $("state").className = kind;
   $("state-detail").textContent = state === "connected" ? `${hub.transport}, connection ${hub.connectionId}` : reason;
   if (state === "closed") {
-    useToken("");
+    share("");
     if (reason) $("login-error").textContent = sentence(reason);
   }
 }

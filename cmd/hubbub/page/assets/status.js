@@ -1,6 +1,7 @@
 // What is running: asks /status every few seconds while the page is seen.
 
 import { $, el } from "./dom.js";
+import { showRelay } from "./relay.js";
 
 const EVERY = 3000;
 
@@ -29,6 +30,7 @@ function show(s) {
   mode.hidden = !s.development && !s.draining;
   mode.textContent = s.draining ? "stopping" : "development";
   $("catalog").hidden = !s.systems.some((one) => one.name === "catalog");
+  showRelay(s.systems.find((one) => one.name === "relay"));
   $("demo-hint").hidden = !s.development;
   const cards = s.systems.flatMap((system) => system.hubs.map((hub) => card(system, hub)));
   $("systems").replaceChildren(...cards);
@@ -39,7 +41,8 @@ function card(system, hub) {
   return el("div", { class: "card" },
     el("h3", {}, system.hubs.length > 1 ? `${system.title}, ${hub.name}` : system.title),
     el("p", { class: "quiet" }, hub.path),
-    el("dl", {}, figure("connected", hub.connections), figure("users", hub.users), figure("received", hub.received), figure("sent", hub.sent)));
+    el("dl", {}, figure("connected", hub.connections), figure("users", hub.users), figure("received", hub.received), figure("sent", hub.sent),
+      ...(hub.figures ?? []).map((f) => figure(f.name, f.value))));
 }
 
 function short(n) {
