@@ -95,12 +95,14 @@ func (q *Queue) writeProblem(w http.ResponseWriter, r *http.Request, err error) 
 	p, ok := errors.AsType[*problem](err)
 	switch {
 	case ok:
-	case errors.Is(err, ErrNoTicket), errors.Is(err, ErrNoObject):
-		p = &problem{http.StatusNotFound, err.Error()}
+	case errors.Is(err, ErrNoTicket):
+		p = &problem{http.StatusNotFound, from(err, ErrNoTicket)}
+	case errors.Is(err, ErrNoObject):
+		p = &problem{http.StatusNotFound, from(err, ErrNoObject)}
 	case errors.Is(err, ErrNotFailed):
-		p = &problem{http.StatusConflict, err.Error()}
+		p = &problem{http.StatusConflict, from(err, ErrNotFailed)}
 	case errors.Is(err, ErrInvalid):
-		p = &problem{http.StatusBadRequest, err.Error()}
+		p = &problem{http.StatusBadRequest, from(err, ErrInvalid)}
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		return // nobody reads it
 	default:
@@ -111,6 +113,12 @@ func (q *Queue) writeProblem(w http.ResponseWriter, r *http.Request, err error) 
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.status)
 	w.Write(body)
+}
+
+// from is the text of an error without what comes before that of a known one in it: what the server was doing.
+func from(err, known error) string {
+	text := err.Error()
+	return text[max(strings.Index(text, known.Error()), 0):]
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {

@@ -130,7 +130,7 @@ func TestTicketsRefused(t *testing.T) {
 	} {
 		status, body, header := s.call(tt.method, tt.path, tt.body)
 		if status != tt.status || body["status"] != float64(tt.status) || body["title"] != http.StatusText(tt.status) || body["detail"] == "" ||
-			header.Get("Content-Type") != "application/problem+json" {
+			header.Get("Content-Type") != "application/problem+json" || strings.HasPrefix(fmt.Sprint(body["detail"]), "ticket:") {
 			t.Errorf("%s %s %.80s: %d %v, want %d", tt.method, tt.path, tt.body, status, body, tt.status)
 		}
 		if status == 405 && header.Get("Allow") == "" {
