@@ -71,7 +71,8 @@ type Route struct {
 	CacheRules *CacheRules
 	// Summary and Description are texts for people, in the OpenAPI document; the second may be Markdown. Default none.
 	Summary, Description string
-	// RequestSchema and ResponseSchema are JSON schemas of the bodies, for the orchestration and the OpenAPI document. Default none.
+	// RequestSchema and ResponseSchema are JSON schemas of the bodies, for the orchestration and the OpenAPI document; [SchemaOf]
+	// makes them of types. Default none.
 	RequestSchema, ResponseSchema json.RawMessage
 	// Guard says who may use the route, beside that of the service. Default everybody.
 	Guard

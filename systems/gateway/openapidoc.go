@@ -144,18 +144,46 @@ func (d *description) id(keys ...string) string {
 	return id
 }
 
-// schema adds a schema to the components and returns a reference to it.
+// schema adds a schema to the components and returns a reference to it. Its definitions become components of their own, since not
+// every reader finds them within others.
 func (d *description) schema(name string, raw json.RawMessage) object {
-	ref := "#/components/schemas/" + name
-	value, err := parseSchema(raw)
-	if err == nil {
-		value, err = rebase(value, value, ref)
-	}
+	const components = "#/components/schemas/"
+	whole, err := parseSchema(raw)
 	if err != nil { // checked when the route was registered
 		return object{}
 	}
-	d.schemas.set(name, value)
-	return object{{"$ref", ref}}
+	definitions := definitionsOf(whole)
+	names := make(map[[2]string]string)
+	for _, x := range definitions {
+		names[[2]string{x.keyword, x.name}] = d.id(name, x.name)
+	}
+	to := func(ref string) string {
+		if keyword, of, rest := splitRef(ref); names[[2]string{keyword, of}] != "" {
+			return components + names[[2]string{keyword, of}] + rest
+		}
+		return components + name + ref[1:]
+	}
+	add := func(name string, part any) {
+		copied, err := rebase(part, whole, to)
+		if err != nil { // checked
+			copied = true
+		}
+		d.schemas.set(name, copied)
+	}
+	if s, ok := whole.(map[string]any); ok {
+		rest := maps.Clone(s)
+		if len(definitions) > 0 {
+			delete(rest, "$defs")
+			delete(rest, "definitions")
+		}
+		add(name, rest)
+	} else {
+		add(name, whole)
+	}
+	for _, x := range definitions {
+		add(names[[2]string{x.keyword, x.name}], x.schema)
+	}
+	return object{{"$ref", components + name}}
 }
 
 // anything is the content of a body whose form only the service knows.

@@ -81,6 +81,8 @@ func FuzzSchema(f *testing.F) {
 	for _, s := range []string{citySchema, addSchema, requestSchema, "true", "false", "{}", "[]", "null", `{"$ref":"#"}`, `{"$ref":"#/"}`, `{"":{"$ref":"#/"}}`,
 		`{"$defs":{"a~b/c":{"$ref":"#/$defs/a~0b~1c"}}}`, `{"properties":{"$ref":{"type":"string"},"enum":{"$ref":"#/$defs/x"}},"$defs":{"x":true}}`,
 		`{"default":{"$ref":"#/nowhere"}}`, `{"const":{"a":1},"allOf":[{"$ref":"#/const"}]}`, `{"allOf":[{"$ref":"#/allOf/0"}]}`, `{"$id":"x","$ref":"#/$id"}`,
+		`{"$ref":"#/$defs/a/properties/b","$defs":{"a":{"properties":{"b":{"$ref":"#/definitions/a"}}}},"definitions":{"a":{"$ref":"#"}}}`, `{"$ref":"#/$defs","$defs":{}}`,
+		`{"$defs":{"x":1}}`, `{"$defs":{"x":[{}]},"$ref":"#/%24defs/x/0"}`, `{"$defs":{"$ref":{}},"$ref":"#/$defs/$ref"}`,
 		`{"items":{"items":{"items":{"items":{"items":{"items":{"items":{}}}}}}},"minimum":12345678901234567890.5}`, `{"type":"array","properties":1,"enum":[]}`} {
 		f.Add(s)
 	}

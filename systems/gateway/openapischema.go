@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,8 +18,32 @@ func checkSchema(schema json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	_, err = rebase(value, value, "")
+	for _, d := range definitionsOf(value) {
+		if !isSchema(d.schema) {
+			return fmt.Errorf("the definition %q in a schema is none, want an object or a boolean", d.name)
+		}
+	}
+	_, err = rebase(value, value, func(ref string) string { return ref })
 	return err
+}
+
+// definition is a schema that others in the same whole refer to by name.
+type definition struct {
+	keyword, name string
+	schema        any
+}
+
+// definitionsOf returns the definitions of a schema, by name.
+func definitionsOf(whole any) []definition {
+	var all []definition
+	s, _ := whole.(map[string]any)
+	for _, keyword := range []string{"$defs", "definitions"} {
+		members, _ := s[keyword].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			all = append(all, definition{keyword, name, members[name]})
+		}
+	}
+	return all
 }
 
 // parseSchema reads a schema, which is an object or a boolean. Numbers keep their digits.
@@ -40,14 +66,14 @@ func parseSchema(schema json.RawMessage) (any, error) {
 // namesOf are the keywords whose members have names of the author's, with a schema each.
 var namesOf = map[string]bool{"properties": true, "patternProperties": true, "$defs": true, "definitions": true, "dependentSchemas": true}
 
-// rebase returns a copy of a part of a schema whose references into the whole, such as #/$defs/City, begin with base in place of
-// the number sign: there the whole is found in a document. An $id would give the references another base and is left out.
-func rebase(part, whole any, base string) (any, error) {
+// rebase returns a copy of a part of a schema whose references into the whole, such as #/$defs/City, are what to makes of them: the
+// whole is another one in a document. An $id would give the references another base and is left out.
+func rebase(part, whole any, to func(ref string) string) (any, error) {
 	switch v := part.(type) {
 	case map[string]any:
 		all := make(map[string]any, len(v))
 		for name, x := range v {
-			y, keep, err := rebaseKeyword(name, x, whole, base)
+			y, keep, err := rebaseKeyword(name, x, whole, to)
 			if err != nil {
 				return nil, err
 			}
@@ -60,7 +86,7 @@ func rebase(part, whole any, base string) (any, error) {
 		all := make([]any, len(v))
 		for i, x := range v {
 			var err error
-			if all[i], err = rebase(x, whole, base); err != nil {
+			if all[i], err = rebase(x, whole, to); err != nil {
 				return nil, err
 			}
 		}
@@ -70,7 +96,7 @@ func rebase(part, whole any, base string) (any, error) {
 }
 
 // rebaseKeyword is rebase for one keyword of a schema, and whether it stays.
-func rebaseKeyword(name string, x, whole any, base string) (y any, keep bool, err error) {
+func rebaseKeyword(name string, x, whole any, to func(ref string) string) (y any, keep bool, err error) {
 	text, isText := x.(string)
 	members, isObject := x.(map[string]any)
 	switch {
@@ -80,30 +106,37 @@ func rebaseKeyword(name string, x, whole any, base string) (y any, keep bool, er
 		if !points(whole, text) {
 			return nil, false, fmt.Errorf("a schema refers to %q, which is not in it", text)
 		}
-		return base + text[1:], true, nil
+		return to(text), true, nil
 	case name == "enum" || name == "const" || name == "default" || name == "example" || name == "examples":
 		return x, true, nil // values, not schemas
 	case isObject && namesOf[name]:
 		all := make(map[string]any, len(members))
 		for n, s := range members {
-			if all[n], err = rebase(s, whole, base); err != nil {
+			if all[n], err = rebase(s, whole, to); err != nil {
 				return nil, false, err
 			}
 		}
 		return all, true, nil
 	}
-	y, err = rebase(x, whole, base)
+	y, err = rebase(x, whole, to)
 	return y, err == nil, err
 }
 
-// points reports whether a reference such as #/$defs/City leads to a schema (RFC 6901).
+// points reports whether a reference such as #/$defs/City leads to a schema, not to a list of them.
 func points(whole any, ref string) bool {
+	value, ok := follow(whole, ref)
+	last, err := url.PathUnescape(ref[strings.LastIndexByte(ref, '/')+1:])
+	return ok && err == nil && isSchema(value) && !namesOf[last]
+}
+
+// follow returns what a reference such as #/$defs/City leads to (RFC 6901).
+func follow(whole any, ref string) (any, bool) {
 	if ref == "#" {
-		return true
+		return whole, true
 	}
-	plain, err := url.PathUnescape(ref[2:])
-	if err != nil {
-		return false
+	plain, err := url.PathUnescape(strings.TrimPrefix(ref, "#/"))
+	if err != nil || !strings.HasPrefix(ref, "#/") {
+		return nil, false
 	}
 	for token := range strings.SplitSeq(plain, "/") {
 		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
@@ -111,20 +144,40 @@ func points(whole any, ref string) bool {
 		case map[string]any:
 			x, ok := v[token]
 			if !ok {
-				return false
+				return nil, false
 			}
 			whole = x
 		case []any:
 			i, err := strconv.Atoi(token)
 			if err != nil || i < 0 || i >= len(v) {
-				return false
+				return nil, false
 			}
 			whole = v[i]
 		default:
-			return false
+			return nil, false
 		}
 	}
-	return isSchema(whole)
+	return whole, true
+}
+
+// splitRef takes a reference such as #/$defs/City/properties/name apart: the first two names, and what follows as it is.
+func splitRef(ref string) (keyword, name, rest string) {
+	parts := strings.SplitN(strings.TrimPrefix(ref, "#/"), "/", 3)
+	if len(parts) < 2 {
+		return "", "", ""
+	}
+	var names [2]string
+	for i := range names {
+		plain, err := url.PathUnescape(parts[i])
+		if err != nil {
+			return "", "", ""
+		}
+		names[i] = strings.ReplaceAll(strings.ReplaceAll(plain, "~1", "/"), "~0", "~")
+	}
+	if len(parts) == 3 {
+		rest = "/" + parts[2]
+	}
+	return names[0], names[1], rest
 }
 
 // isSchema reports whether a value can be a schema.
@@ -171,14 +224,18 @@ func exampleOf(schema json.RawMessage) any {
 	if err != nil {
 		return nil
 	}
-	return example(value, 0)
+	return example(value, value, 0)
 }
 
 // example is exampleOf for a part of a schema at a depth, which ends somewhere.
-func example(part any, depth int) any {
+func example(part, whole any, depth int) any {
 	s, ok := part.(map[string]any)
 	if !ok || depth > 5 {
 		return nil
+	}
+	if ref, ok := s["$ref"].(string); ok {
+		to, _ := follow(whole, ref)
+		return example(to, whole, depth+1)
 	}
 	for _, name := range []string{"example", "const", "default"} {
 		if v, ok := s[name]; ok {
@@ -191,11 +248,15 @@ func example(part any, depth int) any {
 		}
 	}
 	properties, _ := s["properties"].(map[string]any)
-	switch kind, _ := s["type"].(string); {
+	kind, _ := s["type"].(string)
+	if kinds, ok := s["type"].([]any); ok && len(kinds) > 0 {
+		kind, _ = kinds[0].(string)
+	}
+	switch {
 	case kind == "object" || (kind == "" && properties != nil):
 		all := make(map[string]any, len(properties))
 		for name, p := range properties {
-			all[name] = example(p, depth+1)
+			all[name] = example(p, whole, depth+1)
 		}
 		return all
 	case kind == "array":
