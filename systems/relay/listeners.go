@@ -44,15 +44,16 @@ func (p *Listeners) Subscribe(ctx context.Context, hubURL, guid, cookie string) 
 	if err != nil {
 		return err
 	}
-	settle, err := p.want(address, guid, cookie)
+	settle, err := p.want(address, guid, cookie, true)
 	if err != nil {
 		return err
 	}
 	return settle(ctx)
 }
 
-// want notes what is to be subscribed, and returns how to wait until the hub knows. settle must be called. want does not wait.
-func (p *Listeners) want(address, guid, cookie string) (settle func(context.Context) error, err error) {
+// want notes what is to be subscribed, and returns how to wait until the hub knows. settle must be called. want does not wait. The hub
+// is told again what it knows only if again is set.
+func (p *Listeners) want(address, guid, cookie string, again bool) (settle func(context.Context) error, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -69,7 +70,7 @@ func (p *Listeners) want(address, guid, cookie string) (settle func(context.Cont
 		}
 		s = &shared{Listener: newListener(address, p.options(address))}
 	}
-	w, version, err := s.want(guid, cookie)
+	w, version, err := s.want(guid, cookie, again)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (p *Listeners) resume(log *slog.Logger, list []handedOut) {
 			s = &shared{Listener: newListener(h.hub, p.options(h.hub))}
 			p.all[h.hub] = s
 		}
-		if _, _, err := s.want(h.guid, h.cookie); err != nil {
+		if _, _, err := s.want(h.guid, h.cookie, true); err != nil {
 			log.Error("relay: subscription not taken up again", "hub", h.hub, "eventguid", clip(h.guid), "error", err)
 		}
 	}

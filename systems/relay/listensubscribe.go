@@ -27,15 +27,15 @@ type wish struct {
 // if there is one; when that fails it returns nil, and the hub is told when there is a connection: see [Listener.Health]. It fails
 // with an *[Invalid] for an empty eventguid, and past the limit.
 func (l *Listener) Subscribe(ctx context.Context, guid, cookie string) error {
-	w, version, err := l.want(guid, cookie)
+	w, version, err := l.want(guid, cookie, true)
 	if err != nil {
 		return err
 	}
 	return l.settle(ctx, w, version)
 }
 
-// want notes what is to be subscribed. It does not wait.
-func (l *Listener) want(guid, cookie string) (*wish, uint64, error) {
+// want notes what is to be subscribed. It does not wait. The hub is told again what it knows only if again is set.
+func (l *Listener) want(guid, cookie string, again bool) (*wish, uint64, error) {
 	if guid == "" {
 		return nil, 0, &Invalid{"eventguid is empty, want a text"}
 	}
@@ -49,8 +49,10 @@ func (l *Listener) want(guid, cookie string) (*wish, uint64, error) {
 		w = &wish{guid: guid}
 		l.wishes[guid] = w
 	}
-	w.cookie = cookie
-	w.version++
+	if again || w.version == 0 || w.cookie != cookie {
+		w.cookie = cookie
+		w.version++
+	}
 	return w, w.version, nil
 }
 

@@ -50,35 +50,34 @@ type receiver struct {
 	tickets  Tickets
 	name     string
 	registry *registry
-	pool     *Listeners
+	share    share
 	turns    turns
-	mu       sync.Mutex
-	last     map[string]string // id of the last event of each hub that has its ticket
-	warned   atomic.Int64      // when a refusal was logged last
+	warned   atomic.Int64 // when a refusal was logged last
 	count    struct{ tickets, refused atomic.Uint64 }
+
+	mu   sync.Mutex
+	pool *Listeners        // nil while another process listens
+	last map[string]string // id of the last event of each hub that has its ticket
+
+	ctx  context.Context // of the background work
+	stop context.CancelFunc
+	work sync.WaitGroup
 }
 
 // newReceiver subscribes to everything again that was subscribed before. It does not wait for the hubs.
 func newReceiver(ctx context.Context, s *System, tickets Tickets) (*receiver, error) {
-	r := &receiver{s: s, tickets: tickets, name: s.config.Listen.Name, last: make(map[string]string)}
-	if r.name == "" {
-		var err error
-		if r.name, err = listenerName(ctx, s.store); err != nil {
-			return nil, err
-		}
+	r := &receiver{s: s, tickets: tickets, last: make(map[string]string)}
+	var err error
+	if r.registry, err = newRegistry(ctx, s); err != nil {
+		return nil, err
 	}
-	registry, others, err := newRegistry(ctx, s)
-	if err != nil {
-		return nil, fmt.Errorf("read what was subscribed: %w", err)
+	r.name = s.config.Listen.Name
+	text(&r.name, r.registry.name)
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	if err := r.listen(ctx); err != nil {
+		r.close()
+		return nil, err
 	}
-	r.registry = registry
-	for _, h := range others {
-		if err := r.load(ctx, h.hub); err != nil {
-			return nil, err
-		}
-	}
-	r.pool = NewListeners(r.options, s.config.Listen.Hubs)
-	r.pool.resume(s.log, others)
 	return r, nil
 }
 
@@ -120,29 +119,44 @@ func (s *System) Subscribe(ctx context.Context, hubURL, guid, cookie string) err
 			return err
 		}
 	}
-	settle, err := r.subscribe(ctx, handedOut{hub, guid, cookie})
-	if err == nil {
-		err = settle(ctx)
-	}
+	err = r.subscribe(ctx, handedOut{hub: hub, guid: guid, cookie: cookie})
 	if errors.Is(err, hubbub.ErrClosed) { // it is stored: the hub hears of it after the next start
 		return nil
 	}
 	return err
 }
 
-// subscribe stores a subscription and notes it for the hub, both in the same order where several want the same.
-func (r *receiver) subscribe(ctx context.Context, h handedOut) (settle func(context.Context) error, err error) {
-	defer r.turns.take(h.hub + "\x00" + h.guid)()
-	if err := r.registry.put(ctx, h); err != nil {
-		return nil, err
+// subscribe stores a subscription and tells the hub.
+func (r *receiver) subscribe(ctx context.Context, h handedOut) error {
+	settle, err := r.note(ctx, &h)
+	switch {
+	case err != nil || h.hub == "":
+		return err
+	case settle == nil:
+		return r.await(ctx, h)
 	}
-	if h.hub == "" {
-		return func(context.Context) error { return nil }, nil
+	return r.settle(ctx, h, settle)
+}
+
+// note stores a subscription and notes it for the hub, both in the same order where several want the same. It returns nil for
+// how to wait for the hub if another process has to tell it.
+func (r *receiver) note(ctx context.Context, h *handedOut) (settle func(context.Context) error, err error) {
+	defer r.turns.take(h.hub + "\x00" + h.guid)()
+	if err := r.registry.put(ctx, h); err != nil || h.hub == "" {
+		return nil, err
 	}
 	if err := r.load(ctx, h.hub); err != nil {
 		return nil, err
 	}
-	return r.pool.want(h.hub, h.guid, h.cookie)
+	pool := r.listeners()
+	if pool == nil {
+		return nil, nil
+	}
+	settle, err = pool.want(h.hub, h.guid, h.cookie, true)
+	if _, invalid := errors.AsType[*Invalid](err); invalid {
+		err = errors.Join(err, r.registry.drop(ctx, *h))
+	}
+	return settle, err
 }
 
 // load reads how far the events of a hub are, unless that is known.
@@ -310,21 +324,38 @@ func (r *receiver) refuse(hub string, e Event, reason error) {
 		"cookie", clip(e.Cookie), "reason", reason, "refused", n)
 }
 
-// Listeners tells how the connections to the hubs are that this server listens to.
+// Listeners tells how the connections to the hubs are that this server listens to. Of the processes that share a database one has
+// them all.
 func (s *System) Listeners() []ListenerHealth {
 	if s.receiver == nil {
 		return nil
 	}
-	return s.receiver.pool.Health()
+	pool := s.receiver.listeners()
+	if pool == nil {
+		return nil
+	}
+	return pool.Health()
 }
 
-// ListenerReady waits until this server is connected to the hub at hubURL and has subscribed to everything there; see
-// [Listener.Ready].
+// ListenerReady waits until this process is connected to the hub at hubURL and has subscribed to everything there; see
+// [Listener.Ready]. It waits for its turn if another process that shares the database listens, and fails with an *[Invalid] if
+// nothing is subscribed at that hub.
 func (s *System) ListenerReady(ctx context.Context, hubURL string) error {
 	if s.receiver == nil {
 		return errors.New("relay: this server has no tickets and listens to nobody")
 	}
-	return s.receiver.pool.Ready(ctx, hubURL)
+	t := time.NewTicker(shareRound)
+	defer t.Stop()
+	for {
+		if pool := s.receiver.listeners(); pool != nil {
+			return pool.Ready(ctx, hubURL)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return fmt.Errorf("relay: another process listens: %w", ctx.Err())
+		}
+	}
 }
 
 // openTickets opens what becomes of events, and listens to the hubs that were subscribed to before.
@@ -359,7 +390,7 @@ func (s *System) openTickets(ctx context.Context) (err error) {
 // closeTickets hears of no more events and lets running tickets finish.
 func (s *System) closeTickets() error {
 	if s.receiver != nil {
-		s.receiver.pool.Close()
+		s.receiver.close()
 	}
 	if s.queue == nil {
 		return nil
