@@ -41,7 +41,7 @@ type everything struct {
 	Any       any    `json:"any"`
 	Raw       json.RawMessage
 	Number    json.Number
-	Text      url.URL       `json:"-,"`
+	Text      url.URL       `json:"text"`
 	Duration  time.Duration `json:"duration,string"`
 	Flag      bool          `json:",omitempty"`
 	Small     uint8
@@ -91,7 +91,7 @@ func TestSchemaOf(t *testing.T) {
 	_, router := s.described()
 	n := 7
 	p := &n
-	value := everything{stamped: stamped{At: time.Now()}, Name: "x", Any: 1.5, Interface: time.UTC, Pointer: &p, Bytes: []byte("b"), Number: "1.5", Raw: []byte(`{"a":[]}`), List: []list[int]{{Items: []int{1}}},
+	value := everything{stamped: stamped{At: time.Now()}, Name: "x", Any: 1.5, private: 1, Interface: time.UTC, Pointer: &p, Bytes: []byte("b"), Number: "1.5", Raw: []byte(`{"a":[]}`), List: []list[int]{{Items: []int{1}}},
 		Place: place{Name: "Bern", Near: []place{{Name: "Thun", Near: []place{}}}, Home: &country{Code: "CH", Names: map[string]string{"de": "Schweiz"}}}}
 	raw, err := json.Marshal(value)
 	if err != nil {
