@@ -37,6 +37,7 @@ one write(2) a message, with --beside against a second server, in turns with the
   hubbub bench broadcast http://127.0.0.1:5000/testhub --connections 1000 --rate 1000000 --html report.html
   hubbub bench broadcast http://127.0.0.1:5000/testhub --burst 100 --limit --pid 4711
   hubbub bench idle http://127.0.0.1:5000/testhub --connections 50000 --sources 10 --workers 7 --pid 4711
+  hubbub bench events http://127.0.0.1:8080/realtimehub --groups 1 --rate 20000 --token TOKEN
   hubbub bench compare before.json after.json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -73,6 +74,7 @@ var modes = []modeInfo{
 	{Idle, "Connections that do nothing, and the memory they cost", Job{Connections: 5000}},
 	{Connect, "Connections are set up, --parallel at a time", Job{Connections: 2000}},
 	{Soak, "Broadcast, invocations and churn together, for long", Job{Connections: 500, Rate: 10_000, ChurnRate: 10, Duration: 10 * time.Minute}},
+	{Events, "Clients of an event hub subscribe with cookies, --groups events in all, which are triggered over REST", Job{Connections: 1000, Rate: 1000, Groups: 10_000}},
 }
 
 // asked is what the flags of a mode say.
@@ -144,6 +146,8 @@ func (a *asked) flags(f *pflag.FlagSet, info modeInfo) {
 	f.StringVar(&j.Methods.All, "all-method", m.All, "`METHOD` that sends its text to everybody")
 	f.StringVar(&j.Methods.Join, "join-method", m.Join, "`METHOD` that puts its caller into a group")
 	f.StringVar(&j.Methods.Sequence, "sequence-method", m.Sequence, "`METHOD` that sends Item(0) and on to its caller, as many as it is told; empty: none")
+	f.StringVar(&j.Methods.Subscribe, "subscribe-method", m.Subscribe, "`METHOD` that subscribes its caller to an event with a cookie")
+	f.StringVar(&j.Methods.Trigger, "trigger-path", m.Trigger, "`PATH` to which {\"eventguid\": …} is posted")
 	f.StringVar(&j.Methods.Group, "group-method", m.Group, "`METHOD` that sends to a group its text")
 	f.IntVar(&a.pid, "pid", 0, "`process` of the server, on this machine, whose CPU and memory are sampled")
 	f.StringVar(&a.beside, "beside", "", "`URL` of a second server for the same load")
@@ -160,7 +164,15 @@ func (a *asked) flags(f *pflag.FlagSet, info modeInfo) {
 		}
 	}
 	if !info.mode.fans() {
-		hide("burst", "churn", "stalled", "groups", "all-method", "join-method", "group-method")
+		hide("burst", "churn", "stalled", "all-method", "join-method", "group-method")
+	}
+	if info.mode == Events {
+		hide("echo-method", "limit")
+	} else {
+		hide("subscribe-method", "trigger-path")
+		if !info.mode.fans() {
+			hide("groups")
+		}
 	}
 	if info.mode != Soak {
 		hide("sequence-method")

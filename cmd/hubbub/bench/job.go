@@ -24,6 +24,7 @@ const (
 	Idle      Mode = "idle"      // connections that do nothing
 	Connect   Mode = "connect"   // connections are set up, and closed at the end
 	Soak      Mode = "soak"      // broadcast, invocations and churn together, for long
+	Events    Mode = "events"    // clients subscribe to events with cookies, which are triggered over REST
 )
 
 // Wire is what lies between the load and the server.
@@ -78,11 +79,15 @@ type Methods struct {
 	Join     string `json:"join"`     // (group)
 	Group    string `json:"group"`    // (group, text), the group hears it
 	Sequence string `json:"sequence"` // (count), the caller hears 0 to count-1; empty: not used
+	// Subscribe is (event, cookie), the caller hears both when the event is triggered, which is a POST to the path Trigger.
+	Subscribe string `json:"subscribe"`
+	Trigger   string `json:"trigger"`
 }
 
 // DefaultMethods are those of the conformance server.
 func DefaultMethods() Methods {
-	return Methods{Echo: "Echo", All: "SendToAll", Join: "AddToGroup", Group: "SendToGroup", Sequence: "SendSequence"}
+	return Methods{Echo: "Echo", All: "SendToAll", Join: "AddToGroup", Group: "SendToGroup", Sequence: "SendSequence",
+		Subscribe: "SubscribeToEvent", Trigger: "/realtime/events/trigger"}
 }
 
 // The bounds of a job. A load tool that forgets to stop is worse than none.
@@ -120,6 +125,10 @@ func (j *Job) check() error {
 		return fmt.Errorf("sources are %d, want at most 250", j.Sources)
 	case j.Burst > 0 && j.Workers > 1:
 		return fmt.Errorf("a burst needs all connections in one process, want one worker, not %d", j.Workers)
+	case j.Mode == Events && (j.Workers > 1 || j.Target.Wire != wireHub):
+		return fmt.Errorf("events want a hub, and all connections in one process, not %d workers", j.Workers)
+	case j.Mode == Events && j.Groups > j.Connections && j.Groups%j.Connections != 0:
+		return fmt.Errorf("%d events for %d connections, want a multiple", j.Groups, j.Connections)
 	case j.Mode == Groups && j.Groups > j.Connections:
 		return fmt.Errorf("%d groups have only %d connections", j.Groups, j.Connections)
 	case j.Mode == Groups && j.Workers > j.Groups:

@@ -19,6 +19,8 @@ type load struct {
 	board  *board
 	setup  *hdrhistogram.Histogram // of connections, guarded by setupMu
 
+	events *events // of the mode of that name
+
 	setupMu sync.Mutex
 	conns   []*conn // the steady ones
 	stalled []*conn
@@ -37,7 +39,7 @@ func newLoad(job *Job) (*load, error) {
 		return nil, err
 	}
 	return &load{
-		job: job, board: newBoard(), setup: newHistogram(),
+		job: job, board: newBoard(), setup: newHistogram(), events: newEvents(),
 		dialer: &dialer{job: job, target: a, header: job.header()},
 	}, nil
 }
@@ -140,7 +142,14 @@ func (l *load) record(c *conn, r []byte, at int64) int64 {
 		counts.Strays++
 		return 0
 	}
-	c.ledger.see(seq, counts)
+	if l.job.Mode == Events {
+		if due, ok = l.events.hear(sender, seq); !ok {
+			counts.Doubled++
+			return 0
+		}
+	} else {
+		c.ledger.see(seq, counts)
+	}
 	counts.Received++
 	record(c.shard.latency, at-due)
 	return 1

@@ -32,6 +32,11 @@ func (l *load) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if l.job.Mode == Events {
+		if err := l.each(ctx, n, func(i int) error { return l.subscribe(conns[i]) }); err != nil {
+			return err
+		}
+	}
 	if l.job.Stalled > 0 && l.job.Worker == 0 {
 		if l.stalled, err = l.connect(ctx, l.job.Connections, l.job.Stalled); err != nil {
 			return err
@@ -81,6 +86,8 @@ func (l *load) run(ctx context.Context) (window, error) {
 		return l.storm(ctx)
 	case Broadcast, Groups, Churn, Slow, Soak:
 		return l.fan(ctx)
+	case Events:
+		return l.fire(ctx)
 	}
 	return window{}, fmt.Errorf("mode %q is not known", l.job.Mode)
 }

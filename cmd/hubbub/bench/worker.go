@@ -175,6 +175,9 @@ func (l *load) part(w window, cpu float64) *part {
 	if l.job.Mode == Echo || l.job.Mode == Invoke {
 		counts.Unfinished = max(0, p.Sent-counts.Received-counts.Errors-counts.Lost)
 	}
+	if l.job.Mode == Events {
+		counts.Unfinished = max(0, p.Sent-counts.Received)
+	}
 	if l.job.Mode == Connect {
 		counts.Received = w.inside
 		latency = l.setup
