@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"cmd/*":              {root, "auth", "signalr", "classic", "admin", "backplane/redis", "backplane/nats", "systems/*"},
 	"conformance/*":      {root, "auth", "signalr", "classic", "hubtest", "backplane/*"},
 	"examples/*":         {root, "auth", "signalr", "classic", "hubtest", "backplane/*"},
+	"examples/gateway":   {root, "signalr", "systems/gateway"},
 }
 
 // testsMayImport lists what tests may import beyond that, by room; the star is for every room.
@@ -185,6 +186,7 @@ func TestRulesOfImports(t *testing.T) {
 		{"signalr/sse.go", modulePath + "/cmd/hubbub/settings", false},
 		{"examples/hello/main.go", modulePath + "/systems/relay", false},
 		{"examples/hello/main.go", modulePath + "/signalr", true},
+		{"examples/gateway/main.go", modulePath + "/systems/gateway", true},
 		{"backplane/nats/nats.go", modulePath + "/backplane/redis", false},
 		{"backplane/nats/nats_test.go", modulePath + "/backplane/backplanetest", true},
 	} {
