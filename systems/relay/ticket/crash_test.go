@@ -210,7 +210,7 @@ func TestTwoNodes(t *testing.T) {
 func TestLostLease(t *testing.T) {
 	t.Parallel()
 	c := config(t, "postgres")
-	c.Lease = time.Second
+	c.Lease = 3 * time.Second
 	var asleep atomic.Bool // the first process believes in an earlier time, so that its signs of life count for nothing
 	entered, leave := make(chan int, 10), make(chan bool)
 	node := func(n int) ticket.Config {

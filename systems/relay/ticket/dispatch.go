@@ -133,7 +133,7 @@ func (d *dispatcher) cycle(take bool) {
 	list, err := d.store(ctx, take, free)
 	if away, ok := errors.AsType[*awayError](err); ok { // its tickets must not keep the others from being stored
 		for _, j := range d.pending {
-			if j.ending == endDone && j.run.Changes() && j.ticket.RootID == away.id {
+			if j.changes() && j.ticket.RootID == away.id {
 				j.ending, j.err = endAway, away.error
 			}
 		}
@@ -157,13 +157,15 @@ func (d *dispatcher) cycle(take bool) {
 func (d *dispatcher) store(ctx context.Context, take bool, free int) ([]taken, error) {
 	q := d.q
 	d.claims++
-	var list []taken
-	if !q.sqlite {
+	if !q.sqlite || !q.own && slices.ContainsFunc(d.pending, (*job).changes) {
 		if err := d.end(ctx); err != nil || !take {
 			return nil, err
 		}
-		return q.take(ctx, q.store, d.claims, free)
+		if !q.sqlite {
+			return q.take(ctx, q.store, d.claims, free)
+		}
 	}
+	var list []taken
 	var outcomes []outcome
 	err := q.store.Tx(ctx, func(tx *store.Tx) error {
 		var err error
@@ -181,11 +183,12 @@ func (d *dispatcher) store(ctx context.Context, take bool, free int) ([]taken, e
 	return list, nil
 }
 
-// end stores what has finished. A transaction is needed only where objects change.
+// end stores what has finished. A transaction is needed only where objects change. Objects that are kept elsewhere change one at
+// a time: what the transaction of several would take back stays changed.
 func (d *dispatcher) end(ctx context.Context) error {
 	var plain, changing []*job
 	for _, j := range d.pending {
-		if j.ending == endDone && j.run.Changes() {
+		if j.changes() {
 			changing = append(changing, j)
 		} else {
 			plain = append(plain, j)
@@ -199,20 +202,28 @@ func (d *dispatcher) end(ctx context.Context) error {
 		d.q.report(outcomes)
 		d.pending = changing
 	}
-	if len(changing) > 0 {
+	for len(changing) > 0 {
+		together := changing
+		if !d.q.own {
+			together = changing[:1]
+		}
 		var outcomes []outcome
 		err := d.q.store.Tx(ctx, func(tx *store.Tx) (err error) {
-			outcomes, err = d.q.end(ctx, tx, changing)
+			outcomes, err = d.q.end(ctx, tx, together)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		d.q.report(outcomes)
+		changing = changing[len(together):]
+		d.pending = changing
 	}
-	d.pending = nil
 	return nil
 }
+
+// changes reports whether the end of a run changes its object.
+func (j *job) changes() bool { return j.ending == endDone && j.run.Changes() }
 
 // begin runs a ticket.
 func (d *dispatcher) begin(t taken) {

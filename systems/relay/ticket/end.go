@@ -72,7 +72,7 @@ type awayError struct {
 
 // away makes an error of the object an [awayError], unless the object is in the database, which is away itself then.
 func (q *Queue) away(id string, err error) error {
-	if _, own := q.config.Objects.(table); own {
+	if q.own {
 		return err
 	}
 	return &awayError{id, err}
@@ -255,8 +255,12 @@ func errorText(err error) string {
 func (q *Queue) report(outcomes []outcome) {
 	for _, o := range outcomes {
 		q.counts.end(o)
+		what := "ticket: failed"
+		if o.ending == endAway {
+			what = "ticket: the object could not be reached, the ticket runs again"
+		}
 		if o.err != nil {
-			q.log.Warn("ticket: failed", "ticket", o.ticket.ID, "viewModel", o.ticket.ViewModel, "rootId", o.ticket.RootID,
+			q.log.Warn(what, "ticket", o.ticket.ID, "viewModel", o.ticket.ViewModel, "rootId", o.ticket.RootID,
 				"attempt", o.ticket.Attempts, "error", o.err)
 		}
 	}

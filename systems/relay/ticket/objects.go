@@ -17,8 +17,8 @@ import (
 
 // Objects are what view models run for. Attributes are nil, bool, int64, float64, string, []any and map[string]any. The q of a
 // call is the database, or the transaction that ends a ticket, which may run several times; objects that are kept elsewhere do
-// not look at it, and then a change that a ticket makes may be made again after a crash. All methods may be called by several
-// goroutines at once.
+// not look at it, and then a change that a ticket makes may be made again after a crash or an error of the database. All methods
+// may be called by several goroutines at once.
 type Objects interface {
 	// Attributes returns the attributes of an object, which then belong to the caller. Without such an object the error is an
 	// [ErrNoObject].

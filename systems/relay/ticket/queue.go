@@ -25,6 +25,7 @@ type Queue struct {
 	models *viewmodel.Set
 	node   string // this process
 	sqlite bool
+	own    bool          // objects are in the database
 	wake   chan struct{} // there may be something to take
 	counts counters
 
@@ -62,6 +63,7 @@ func (q *Queue) open(ctx context.Context) error {
 		return err
 	}
 	q.sqlite = q.store.Database() == "sqlite"
+	_, q.own = q.config.Objects.(table)
 	if q.sqlite { // the file belongs to one process: who had tickets is dead
 		n, err := q.recover(ctx, "state = 2")
 		if err != nil {

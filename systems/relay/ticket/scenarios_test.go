@@ -35,6 +35,7 @@ func TestM1(t *testing.T) {
 		if want := []string{"12|7"}; !slices.Equal(j.list(), want) {
 			t.Fatalf("ran for %q, want %q", j.list(), want)
 		}
+		eventually(t, "the count of what is done", func() bool { return q.Stats().Done == 1 }) // it is counted after it is stored
 		if s := q.Stats(); s.Created != 1 || s.Runs != 1 || s.Done != 1 || s.Failed+s.Repeated+s.Lost+s.Released+s.Recovered != 0 {
 			t.Fatalf("stats %+v", s)
 		}
@@ -318,6 +319,7 @@ func TestRetry(t *testing.T) {
 				t.Fatalf("retry of %q: %v, want ErrNoTicket", id, err)
 			}
 		}
+		eventually(t, "the count of what is done", func() bool { return q.Stats().Done == 1 })
 		if s := q.Stats(); s.Runs != 3 || s.Repeated != 2 || s.Failed != 2 || s.Done != 1 {
 			t.Fatalf("stats %+v", s)
 		}

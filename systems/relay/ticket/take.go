@@ -104,7 +104,7 @@ func (q *Queue) promote(ctx context.Context) error {
 	}
 	n, err := q.recover(ctx, "state = 2 AND lease <= ?", now)
 	if n > 0 {
-		q.log.WarnContext(ctx, "ticket: another process gave no sign of life, its tickets run again", "tickets", n)
+		q.log.WarnContext(ctx, "ticket: runs were cut off, their tickets run again", "tickets", n)
 	}
 	return err
 }
