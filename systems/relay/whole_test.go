@@ -3,9 +3,11 @@ package relay_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/systems/relay"
 	"github.com/hubbub-go/hubbub/systems/relay/ticket"
 	"github.com/hubbub-go/hubbub/systems/relay/viewmodel"
@@ -77,4 +79,46 @@ func TestM6SelfSubscription(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// M16 with tickets on PostgreSQL: two nodes, one of which has subscribed to an event of this server; triggered on either, it
+// becomes one ticket, which one of them runs.
+func TestM16Tickets(t *testing.T) {
+	t.Parallel()
+	plane := hubbub.NewLocal()
+	t.Cleanup(func() { plane.Close() })
+	url := storetest.Postgres(t)
+	node := func() *server {
+		return newServer(t, withDemo, func(c *relay.Config) { c.Hub.Backplane, c.Database.URL = plane, url })
+	}
+	one, two := node(), node()
+	if status, m := one.call("PUT", "/realtime/objects/Order%7C1", "", `{"eventguid":"g1"}`); status != http.StatusNoContent {
+		t.Fatalf("object: status %d %v", status, m)
+	}
+	if m := one.run("", "SubscribeVM", "Order|1"); m["state"] != "done" {
+		t.Fatalf("subscribe: %v", m)
+	}
+	p := one.join("")
+	p.subscribe("g1", "c")
+	const each = 5
+	for range each {
+		for _, s := range []*server{one, two} {
+			status, m := s.call("POST", "/realtime/events/trigger", "", `{"eventguid":"g1"}`)
+			if status != http.StatusAccepted || m["listeners"] != 2.0 {
+				t.Fatalf("trigger: status %d %v, want the connection and the server itself", status, m)
+			}
+		}
+	}
+	eventually(t, "all runs of SomeVM", func() bool {
+		_, m := two.call("GET", "/realtime/objects/Order%7C1", "", "")
+		return m["runs"] == 2.0*each
+	})
+	p.expect(one, slices.Repeat([]string{"g1=c"}, 2*each)...)
+	if n := one.Stats().Heard + two.Stats().Heard; n != 2*each {
+		t.Fatalf("%d tickets, want %d", n, 2*each)
+	}
+	status, m := one.call("GET", "/realtime/tickets?viewModel=SomeVM&state=done", "", "")
+	if items, _ := m["items"].([]any); status != http.StatusOK || len(items) != 2*each {
+		t.Fatalf("status %d, %d tickets done, want %d", status, len(items), 2*each)
+	}
 }
