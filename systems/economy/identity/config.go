@@ -91,6 +91,14 @@ func (c *Config) setDefaults() error {
 	def(&c.Database.Name, "identity")
 	def(&c.PathBase, issuer.Path)
 	def(&c.AdminEmail, "admin@play.com")
+	if !checkEmail(c.AdminEmail) {
+		return fmt.Errorf("administrator's e-mail %q, want one", c.AdminEmail)
+	}
+	if c.AdminPassword != "" {
+		if err := checkPassword(c.AdminPassword); err != nil {
+			return fmt.Errorf("administrator's %w", err)
+		}
+	}
 	def(&c.StartingGil, 100*contracts.OneGil)
 	c.StartingGil = max(c.StartingGil, 0)
 	def(&c.PasswordCost, bcrypt.DefaultCost)

@@ -196,6 +196,7 @@ func (p *provider) SetUserinfoFromRequest(ctx context.Context, info *oidc.UserIn
 	if err != nil {
 		return err
 	}
+	info.Subject = r.GetSubject()
 	for _, s := range scopes {
 		switch s {
 		case oidc.ScopeProfile:

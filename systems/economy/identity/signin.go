@@ -38,10 +38,14 @@ func (p *provider) CreateAuthRequest(ctx context.Context, r *oidc.AuthRequest, h
 	if len(r.State)+len(r.Nonce)+len(r.CodeChallenge) > maximumState || len(r.Scopes) > maximumScopes {
 		return nil, oidc.ErrInvalidRequest().WithDescription("state, nonce or scope is too long")
 	}
+	scopes := unique(r.Scopes)
+	if len(scopes) == 0 {
+		return nil, oidc.ErrInvalidScope().WithDescription("no scope is known")
+	}
 	v := visitFrom(ctx)
 	now := p.box.Now()
 	s := &signIn{
-		grant: grant{client: r.ClientID, scopes: unique(r.Scopes)}, id: secret(), browser: v.browser, redirectURI: r.RedirectURI,
+		grant: grant{client: r.ClientID, scopes: scopes}, id: secret(), browser: v.browser, redirectURI: r.RedirectURI,
 		state: r.State, nonce: r.Nonce, responseMode: string(r.ResponseMode), challenge: r.CodeChallenge, expires: now.Add(signInLifetime),
 	}
 	if here := v.session; here != nil && mayReuse(here, r, hinted, now) {
