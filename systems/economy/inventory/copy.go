@@ -66,8 +66,12 @@ func find(ctx context.Context, tx *box.Tx, id uuid.UUID) (*item, error) {
 
 // sell takes items out of what is left, or puts them back with a negative quantity.
 func (s *Service) sell(ctx context.Context, tx *box.Tx, id uuid.UUID, quantity int64) error {
-	n, err := tx.Exec(ctx, "UPDATE catalog_item SET sold = sold + ? WHERE id = ?", quantity, id.String())
-	if err != nil || n == 0 {
+	var supply *int64
+	err := tx.QueryRow(ctx, "UPDATE catalog_item SET sold = sold + ? WHERE id = ? RETURNING supply", quantity, id.String()).Scan(&supply)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && supply == nil {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return s.tellStock(ctx, tx, id)

@@ -122,3 +122,11 @@ func (b *bank) refund(ctx context.Context, tx *box.Tx, m contracts.RefundGil) er
 	}
 	return tx.Send(ctx, contracts.GilRefunded{CorrelationID: m.CorrelationID})
 }
+
+// give adds to an account.
+func (b *bank) give(ctx context.Context, id uuid.UUID, gil contracts.Gil) error {
+	return b.box.Tx(ctx, func(tx *box.Tx) error {
+		_, err := b.add(ctx, tx, id, gil)
+		return err
+	})
+}

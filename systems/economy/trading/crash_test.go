@@ -120,7 +120,7 @@ func crashingWorld(dir string) error {
 	defer k.close()
 	t, err := trading.Open(ctx, trading.Config{
 		Database: database("trading"), Bus: b, Verify: verify(trading.Audience), Box: box.Config{Border: p.border("trading")}, Border: p.border("trading"),
-		Resend: time.Second, Logger: quiet(),
+		Resend: time.Second, Deadline: time.Hour, Logger: quiet(), // a process that lives for moments only gets nowhere in a minute
 	})
 	if err != nil {
 		return err
