@@ -12,6 +12,7 @@ import (
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/classic"
 	"github.com/hubbub-go/hubbub/systems/catalog"
+	"github.com/hubbub-go/hubbub/systems/gateway"
 )
 
 // CatalogConfig is for the catalog system.
@@ -49,7 +50,8 @@ func defaultCatalog() CatalogConfig {
 }
 
 // takenPaths belong to others, with everything below them.
-var takenPaths = []string{"/api", "/signalr/v1", "/page", "/health", "/metrics", "/status", "/centro/parts", "/centro/pipelines", catalog.CorePath}
+var takenPaths = []string{"/api", "/signalr/v1", "/page", "/health", "/metrics", "/status", "/centro/parts", "/centro/pipelines", catalog.CorePath,
+	gateway.HubPath, "/chathub", gateway.SwaggerPath}
 
 func (l *loaded) checkCatalog() {
 	c, fault := &l.Catalog, l.set.Fault

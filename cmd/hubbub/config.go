@@ -14,6 +14,7 @@ import (
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/cmd/hubbub/settings"
+	"github.com/hubbub-go/hubbub/systems/gateway"
 )
 
 // Config is everything that can be set. Each field is a key of the file, and an environment variable.
@@ -48,6 +49,7 @@ type Config struct {
 	Notify  NotifyConfig  `yaml:"notify"`
 	Catalog CatalogConfig `yaml:"catalog"`
 	Relay   RelayConfig   `yaml:"relay"`
+	Gateway GatewayConfig `yaml:"gateway"`
 }
 
 // AuthConfig says which tokens of others are good, beside those that this server issues.
@@ -106,6 +108,7 @@ func defaultConfig() Config {
 	c.Notify = defaultNotify()
 	c.Catalog = defaultCatalog()
 	c.Relay = defaultRelay()
+	c.Gateway = defaultGateway()
 	return c
 }
 
@@ -123,12 +126,15 @@ type loaded struct {
 	Config
 	set     *settings.Set
 	unknown []string // environment variables that look like settings and are none
+	file    string   // "" if there is none
+	environ []string
+	gateway *gateway.Routes // those of the gateway
 }
 
 // load reads the configuration: flags win over environment variables over the file over defaults. file is that of --config,
 // "" if there is none. The error holds [settings.Problems] if values are bad.
 func load(file string, environ []string, flags map[string]string) (*loaded, error) {
-	l := &loaded{Config: defaultConfig()}
+	l := &loaded{Config: defaultConfig(), file: file, environ: environ}
 	l.set = settings.New(&l.Config)
 	if file != "" {
 		text, err := os.ReadFile(file)
@@ -187,6 +193,7 @@ func (l *loaded) check() {
 	l.checkNotify()
 	l.checkCatalog()
 	l.checkRelay()
+	l.checkGateway()
 }
 
 func (l *loaded) checkAuth() {

@@ -14,7 +14,8 @@ const readyTimeout = 2 * time.Second
 // health answers whether the process lives and whether it should get new connections.
 type health struct {
 	checks   map[string]func(context.Context) error
-	draining chan struct{} // closed when the server stops
+	degraded map[string]func() map[string]string // what is away without which the rest goes on
+	draining chan struct{}                       // closed when the server stops
 }
 
 // live answers as long as the process can answer at all.
@@ -22,12 +23,15 @@ func (h *health) live(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "live"})
 }
 
-// ready answers 503 while the server drains or a check fails. What exactly fails is for the log and not for strangers.
+// ready answers 503 while the server drains or a check fails. What exactly fails is for the log and not for strangers. A server
+// that is degraded is ready: what it cannot reach would be as far from another one.
 func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 	answer := struct {
 		Status string            `json:"status"`
 		Checks map[string]string `json:"checks,omitempty"`
-	}{"ready", nil}
+		// Degraded names what is away, by system.
+		Degraded map[string]map[string]string `json:"degraded,omitempty"`
+	}{Status: "ready"}
 	select {
 	case <-h.draining:
 		answer.Status = "draining"
@@ -58,6 +62,19 @@ func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 	code := http.StatusOK
 	if answer.Status != "ready" {
 		code = http.StatusServiceUnavailable
+	}
+	for name, ask := range h.degraded {
+		away := ask()
+		if len(away) == 0 {
+			continue
+		}
+		if answer.Degraded == nil {
+			answer.Degraded = make(map[string]map[string]string)
+		}
+		answer.Degraded[name] = away
+		if code == http.StatusOK {
+			answer.Status = "degraded"
+		}
 	}
 	writeJSON(w, code, answer)
 }

@@ -14,6 +14,8 @@ import (
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
 	p := Program{
 		Args:    os.Args[1:],
 		Environ: os.Environ(),
@@ -21,6 +23,7 @@ func main() {
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
 		Stop:    signals,
+		Reload:  hangups,
 		Kill:    func() { signal.Stop(signals) }, // the next signal ends the process whatever it does
 	}
 	os.Exit(p.Run())

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +37,8 @@ type Program struct {
 	Stderr  io.Writer
 	// Stop begins the orderly end of serve with its first value; with the second it ends at once. Nil: never.
 	Stop <-chan os.Signal
+	// Reload makes serve read the configuration again with each value. Nil: only changed files do.
+	Reload <-chan os.Signal
 	// Kill is called when the second value has come. It may be nil.
 	Kill func()
 
@@ -172,11 +176,11 @@ a demo user, and its state in ./hubbub-data. It prints "listening on URL" when i
 			for _, name := range l.unknown {
 				log.Warn("environment variable is no setting", "name", name)
 			}
-			s, err := newServer(c.Context(), &l.Config, log)
+			s, err := newServer(c.Context(), l, log)
 			if err != nil {
 				return err
 			}
-			return p.serve(s, log)
+			return p.serve(s, log, newReloader(l, func() (*loaded, error) { return p.load(c) }, s))
 		},
 	}
 	settingFlag(c.Flags(), "listen", "data", "database", "log-level", "log-format")
@@ -184,8 +188,13 @@ a demo user, and its state in ./hubbub-data. It prints "listening on URL" when i
 }
 
 // serve runs s until it is told to stop, and then as long as that takes.
-func (p *Program) serve(s *server, log *slog.Logger) error {
+func (p *Program) serve(s *server, log *slog.Logger, r *reloader) error {
 	defer s.close()
+	ctx, cancel := context.WithCancel(context.Background())
+	var reloading sync.WaitGroup
+	reloading.Go(func() { r.run(ctx, p.Reload) })
+	defer reloading.Wait()
+	defer cancel()
 	s.welcome(p.Stderr)
 	fmt.Fprintf(p.Stdout, "listening on %s\n", s.url)
 	select {

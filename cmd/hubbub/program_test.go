@@ -87,6 +87,7 @@ type running struct {
 	url    string
 	data   string
 	stop   chan os.Signal
+	hangup chan os.Signal
 	code   chan int
 	stderr *logs
 	client *http.Client
@@ -96,11 +97,11 @@ type running struct {
 // start starts a server on a free port and waits for its line. It is stopped at the end of the test.
 func start(t *testing.T, data string, environ []string, args ...string) *running {
 	t.Helper()
-	s := &running{data: data, stop: make(chan os.Signal, 2), code: make(chan int, 1), stderr: &logs{},
+	s := &running{data: data, stop: make(chan os.Signal, 2), hangup: make(chan os.Signal, 1), code: make(chan int, 1), stderr: &logs{},
 		client: &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}}
 	t.Cleanup(s.client.CloseIdleConnections)
 	stdout, w := io.Pipe()
-	p := Program{Environ: environ, Stdout: w, Stderr: s.stderr, Stop: s.stop,
+	p := Program{Environ: environ, Stdout: w, Stderr: s.stderr, Stop: s.stop, Reload: s.hangup,
 		Args: append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)}
 	go func() {
 		s.code <- p.Run()

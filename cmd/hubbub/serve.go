@@ -22,6 +22,7 @@ import (
 // server is a running server.
 type server struct {
 	config   *Config
+	loaded   *loaded
 	log      *slog.Logger
 	keys     *keyfile.File
 	demo     *demoUser
@@ -36,9 +37,9 @@ type server struct {
 }
 
 // newServer opens everything and serves. Close it when done, whether it was drained or not.
-func newServer(ctx context.Context, c *Config, log *slog.Logger) (*server, error) {
-	s := &server{config: c, log: log, started: time.Now(), failed: make(chan error, 1)}
-	s.health = &health{checks: map[string]func(context.Context) error{}, draining: make(chan struct{})}
+func newServer(ctx context.Context, l *loaded, log *slog.Logger) (*server, error) {
+	s := &server{config: &l.Config, loaded: l, log: log, started: time.Now(), failed: make(chan error, 1)}
+	s.health = &health{checks: map[string]func(context.Context) error{}, degraded: map[string]func() map[string]string{}, draining: make(chan struct{})}
 	if err := s.open(ctx); err != nil {
 		s.close()
 		return nil, err
@@ -54,11 +55,41 @@ func (s *server) open(ctx context.Context) (err error) {
 	if s.listener, err = net.Listen("tcp", s.config.Listen); err != nil {
 		return fail(exitStart, err)
 	}
+	if s.url, err = s.address(); err != nil {
+		return fail(exitStart, err)
+	}
 	handler, err := s.build(ctx)
 	if err != nil {
 		return fail(exitStart, err)
 	}
-	return s.listen(handler)
+	if err := s.listen(handler); err != nil {
+		return err
+	}
+	for _, one := range s.systems {
+		if one.start == nil {
+			continue
+		}
+		if err := one.start(); err != nil {
+			return fail(exitStart, fmt.Errorf("%s: %w", one.name, err))
+		}
+	}
+	return nil
+}
+
+// address returns the URL that the server has on its listener.
+func (s *server) address() (string, error) {
+	scheme := "http"
+	if s.config.TLS.CertFile != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(s.listener.Addr().String())
+	if err != nil {
+		return "", err
+	}
+	if asked, _, err := net.SplitHostPort(s.config.Listen); err == nil && asked != "" {
+		host = asked
+	}
+	return scheme + "://" + net.JoinHostPort(host, port), nil
 }
 
 // openKeys reads the keys or makes some, and refuses to show development keys to other machines.
@@ -125,7 +156,7 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	at := &site{config: s.config, mux: mux, keys: ring, foreign: foreign, verify: issuer(ring).Verify, origin: origin, demo: s.demo,
+	at := &site{config: s.config, loaded: s.loaded, url: s.url, mux: mux, keys: ring, foreign: foreign, verify: issuer(ring).Verify, origin: origin, demo: s.demo,
 		development: s.keys.Development, log: s.log}
 	if foreign != nil {
 		at.verify = auth.Any(at.verify, foreign)
@@ -142,6 +173,9 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 		s.systems = append(s.systems, one)
 		if one.ready != nil {
 			s.health.checks[one.name] = one.ready
+		}
+		if one.degraded != nil {
+			s.health.degraded[one.name] = one.degraded
 		}
 		paths = append(paths, one.paths...)
 	}
@@ -194,26 +228,17 @@ func (s *server) listen(handler http.Handler) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	scheme := "http"
-	if c := s.config.TLS; c.CertFile != "" {
+	secure := s.config.TLS.CertFile != ""
+	if c := s.config.TLS; secure {
 		cert, err := newCertificate(c.CertFile, c.KeyFile, s.log)
 		if err != nil {
 			return &configError{err}
 		}
-		scheme = "https"
 		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
 	}
-	host, port, err := net.SplitHostPort(s.listener.Addr().String())
-	if err != nil {
-		return fail(exitStart, err)
-	}
-	if asked, _, err := net.SplitHostPort(s.config.Listen); err == nil && asked != "" {
-		host = asked
-	}
-	s.url = scheme + "://" + net.JoinHostPort(host, port)
 	s.serving.Go(func() {
 		var err error
-		if scheme == "https" {
+		if secure {
 			err = s.http.ServeTLS(s.listener, "", "")
 		} else {
 			err = s.http.Serve(s.listener)

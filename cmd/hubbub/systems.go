@@ -25,16 +25,21 @@ type system struct {
 	fold       func(http.Handler) http.Handler // finds what paths do not say without regard to case; may be nil
 	collectors []prometheus.Collector
 	ready      func(context.Context) error // nil: always
+	degraded   func() map[string]string    // what is away without which the rest goes on; nil: nothing ever
+	start      func() error                // runs when the server listens; nil: nothing to do
+	reload     func(*loaded) error         // puts another configuration in force; nil: that needs a restart
 	figures    func() []figure             // for the page; nil: none
 	close      func() error
 }
 
 // mounts are all systems, in the order in which they start. Each returns nil if it is turned off.
-var mounts = []func(context.Context, *site) (*system, error){mountNotify, mountCatalog, mountRelay}
+var mounts = []func(context.Context, *site) (*system, error){mountNotify, mountCatalog, mountGateway, mountRelay}
 
 // site is what a system stands on.
 type site struct {
 	config  *Config
+	loaded  *loaded // the same, and where it is from
+	url     string  // of this server
 	mux     signalr.Mux
 	keys    *hubbub.KeyRing
 	verify  auth.Verifier            // of every token that the server takes
