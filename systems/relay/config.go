@@ -172,6 +172,7 @@ func (c *Config) setDefaults() {
 	if c.Classic.MaximumIncomingWebSocketMessageSize == 0 {
 		c.Classic.MaximumIncomingWebSocketMessageSize = c.Hub.MaximumReceiveMessageSize
 	}
+	positive(&c.Listen.Lease, 5*time.Second)
 	positive(&c.PushPause, 200*time.Millisecond)
 	positive(&c.Retention.Most, 1000)
 	l := &c.Limits

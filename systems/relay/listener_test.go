@@ -171,7 +171,7 @@ func TestM10Reconnect(t *testing.T) {
 			c := giverSettings{Database: config(t, "sqlite").Database, Key: "k"}
 			giver := play(t, "giver", c)
 			e := listen(t, giver.url+w.path, over(w))
-			const many = 200
+			const many = 60
 			for i := range many {
 				e.subscribe(fmt.Sprint("g", i), fmt.Sprint("c", i))
 			}

@@ -38,6 +38,9 @@ type Listening struct {
 	ConnectTimeout time.Duration
 	CallTimeout    time.Duration
 	RetryRefused   time.Duration
+	// Lease is how long the other processes that share a database wait for the one that listens, if it gives no sign of life. They must
+	// agree on the time within half of it. Default 5 s.
+	Lease time.Duration
 	// Hubs bounds the hubs that are listened to at a time. Default 1000.
 	Hubs int
 	// Subscriptions bounds those at one hub, this server included. Default 100,000.

@@ -10,13 +10,12 @@ import (
 	"github.com/hubbub-go/hubbub"
 )
 
-// Of several processes that share a database one listens, so that each event becomes one ticket. It says every second that it is there;
-// when it has not for five, another one takes over. The others tell it through the database what is to be subscribed.
+// Of several processes that share a database one listens, so that each event becomes one ticket. It says that it is there, five times
+// in the time of its lease; when it has not for so long, another one takes over. The others tell it through the database what is to be
+// subscribed.
 const (
 	shareRound = 250 * time.Millisecond // between two looks at the database
-	shareRenew = time.Second
-	shareLease = 5 * time.Second
-	sharePause = 5 * time.Second // that a subscription waits for the process that listens
+	sharePause = 5 * time.Second        // that a subscription waits for the process that listens
 )
 
 // share is who listens.
@@ -88,19 +87,19 @@ func (r *receiver) run() {
 
 // round claims the listening or says that it goes on, and tells hubs what other processes have subscribed.
 func (r *receiver) round(ctx context.Context) error {
-	x := &r.share
+	x, lease := &r.share, r.s.config.Listen.Lease
 	now := time.Now()
 	if !now.Before(x.renew) {
 		held, err := r.claim(ctx)
 		switch {
-		case err != nil && now.Before(x.until.Add(-shareRenew)): // there is time to try again
+		case err != nil && now.Before(x.until.Add(-lease/5)): // there is time to try again
 			return err
 		case err != nil || !held:
 			x.until = time.Time{}
 			r.end()
 			return err
 		}
-		x.renew, x.until = now.Add(shareRenew), now.Add(shareLease)
+		x.renew, x.until = now.Add(lease/5), now.Add(lease)
 	}
 	if x.until.IsZero() {
 		return nil
@@ -113,11 +112,12 @@ func (r *receiver) round(ctx context.Context) error {
 
 // claim takes the listening, or keeps it, and reports whether this process has it.
 func (r *receiver) claim(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, shareRenew)
+	lease := r.s.config.Listen.Lease
+	ctx, cancel := context.WithTimeout(ctx, max(lease/5, time.Second))
 	defer cancel()
 	now := r.s.now()
 	n, err := r.s.store.Exec(ctx, "UPDATE listening SET node = ?, until = ? WHERE node = ? OR until < ?",
-		r.share.node, millis(now.Add(shareLease)), r.share.node, millis(now))
+		r.share.node, millis(now.Add(lease)), r.share.node, millis(now))
 	return n > 0, err
 }
 
@@ -231,7 +231,7 @@ func (r *receiver) close() {
 	if r.share.until.IsZero() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), shareRenew)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if _, err := r.s.store.Exec(ctx, "UPDATE listening SET until = 0 WHERE node = ?", r.share.node); err != nil {
 		r.s.log.Warn("relay: hand the listening over", "error", err)
