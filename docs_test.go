@@ -194,7 +194,7 @@ var inDocs = map[string]string{
 	"io": "io", "log": "log", "os": "os", "signal": "os/signal", "slices": "slices", "slog": "log/slog", "strings": "strings", "sync": "sync",
 	"testing": "testing", "synctest": "testing/synctest", "time": "time", "url": "net/url",
 	"hubbub": modulePath, "signalr": modulePath + "/signalr", "classic": modulePath + "/classic", "auth": modulePath + "/auth", "hubtest": modulePath + "/hubtest",
-	"gateway": modulePath + "/systems/gateway",
+	"gateway": modulePath + "/systems/gateway", "relay": modulePath + "/systems/relay", "dial": modulePath + "/systems/dial",
 }
 
 // withImports adds the imports of a file without any.
