@@ -134,12 +134,37 @@ func (t *teller) look(ctx context.Context) error {
 
 type told struct{ purchase, user, body string }
 
-// tell tells users what they have not been told.
+// tell tells users what they have not been told. A SQLite file has no other process, so there it is done with the lock of the
+// file: only the commit is between telling and noting it. On PostgreSQL a lease keeps other processes from it meanwhile.
 func (t *teller) tell(ctx context.Context, users []string) error {
-	all, err := t.lease(ctx, users)
+	now := t.s.box.Now()
+	args := []any{t.oldest(), now.UnixMilli()}
+	for _, u := range users {
+		args = append(args, u)
+	}
+	where := " WHERE told = 0 AND created > ? AND lease < ? AND user_id IN (" + marks(len(users)) + ")"
+	if t.s.store.Database() == "sqlite" {
+		return t.s.store.Tx(ctx, func(tx *store.Tx) error {
+			all, err := read(ctx, tx, "SELECT purchase, user_id, body FROM push"+where+" ORDER BY created", args...)
+			if err != nil || len(all) == 0 {
+				return err
+			}
+			return t.send(ctx, tx, all)
+		})
+	}
+	var all []told
+	err := t.s.store.Tx(ctx, func(tx *store.Tx) (err error) {
+		all, err = read(ctx, tx, "UPDATE push SET lease = ?"+where+" RETURNING purchase, user_id, body", append([]any{now.Add(leaseTime).UnixMilli()}, args...)...)
+		return err
+	})
 	if err != nil || len(all) == 0 {
 		return err
 	}
+	return t.send(ctx, t.s.store, all)
+}
+
+// send tells, and notes that it did.
+func (t *teller) send(ctx context.Context, q store.Queryer, all []told) error {
 	t.s.config.Border("telling")
 	args := []any{t.s.box.Now().UnixMilli()}
 	for _, p := range all {
@@ -153,28 +178,10 @@ func (t *teller) tell(ctx context.Context, users []string) error {
 		args = append(args, p.purchase)
 	}
 	t.s.config.Border("told")
-	if _, err := t.s.store.Exec(ctx, "UPDATE push SET told = ? WHERE purchase IN ("+marks(len(all))+")", args...); err != nil {
+	if _, err := q.Exec(ctx, "UPDATE push SET told = ? WHERE purchase IN ("+marks(len(all))+")", args...); err != nil {
 		return fmt.Errorf("note what buyers were told: %w", err)
 	}
 	return nil
-}
-
-// lease returns what users have to be told, and keeps other processes from it for a while. A SQLite file has no other process.
-func (t *teller) lease(ctx context.Context, users []string) (all []told, err error) {
-	now := t.s.box.Now()
-	args := []any{t.oldest(), now.UnixMilli()}
-	for _, u := range users {
-		args = append(args, u)
-	}
-	where := " WHERE told = 0 AND created > ? AND lease < ? AND user_id IN (" + marks(len(users)) + ")"
-	if t.s.store.Database() == "sqlite" {
-		return read(ctx, t.s.store, "SELECT purchase, user_id, body FROM push"+where+" ORDER BY created", args...)
-	}
-	err = t.s.store.Tx(ctx, func(tx *store.Tx) error {
-		all, err = read(ctx, tx, "UPDATE push SET lease = ?"+where+" RETURNING purchase, user_id, body", append([]any{now.Add(leaseTime).UnixMilli()}, args...)...)
-		return err
-	})
-	return all, err
 }
 
 func read(ctx context.Context, q store.Queryer, query string, args ...any) (all []told, err error) {
