@@ -21,8 +21,14 @@ import (
 	"github.com/hubbub-go/hubbub/systems/store/storetest"
 )
 
-// workerDir is the environment variable that makes a worker process of the test binary: the configuration of its database.
+// workerDir is the environment variable that makes a worker process of the test binary: a workerOrder in JSON.
 const workerDir = "HUBBUB_TEST_TICKET_WORKER"
+
+// workerOrder is what a worker process does: run tickets, and hang in all from a certain run on until it is killed.
+type workerOrder struct {
+	DB     store.Config
+	HangAt int64
+}
 
 // workerConfig is what a worker process and its test agree on.
 func workerConfig(db store.Config, hang func(r *viewmodel.Run)) ticket.Config {
@@ -36,16 +42,20 @@ func workerConfig(db store.Config, hang func(r *viewmodel.Run)) ticket.Config {
 		ViewModels: viewmodel.Options{ViewModels: models, Functions: functions, Events: &events{}}}
 }
 
-// worker is the worker process: it says which ticket it runs, and then hangs in it until it is killed.
+// worker is the worker process: it says which tickets it runs.
 func worker(text string) int {
-	var db store.Config
-	if err := json.Unmarshal([]byte(text), &db); err != nil {
+	var order workerOrder
+	if err := json.Unmarshal([]byte(text), &order); err != nil {
 		fmt.Println(err)
 		return 1
 	}
-	q, err := ticket.Open(context.Background(), workerConfig(db, func(r *viewmodel.Run) {
+	var runs atomic.Int64
+	q, err := ticket.Open(context.Background(), workerConfig(order.DB, func(r *viewmodel.Run) {
+		n := runs.Add(1)
 		fmt.Println("running", r.Ticket, r.Attempt)
-		time.Sleep(time.Hour)
+		if n >= order.HangAt {
+			time.Sleep(time.Hour)
+		}
 	}))
 	if err != nil {
 		fmt.Println(err)
@@ -56,11 +66,11 @@ func worker(text string) int {
 	return 0
 }
 
-// startWorker starts a worker process and waits until it runs a ticket; kill ends it as a power cut does.
-func startWorker(t *testing.T, db store.Config, want string) (kill func()) {
+// killWorker starts a worker process and ends it in the given run, as a power cut does. It returns what the process said last.
+func killWorker(t *testing.T, db store.Config, run int) (last string) {
 	t.Helper()
 	db.Logger = nil
-	text, err := json.Marshal(db)
+	text, err := json.Marshal(workerOrder{db, int64(run)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,18 +84,25 @@ func startWorker(t *testing.T, db store.Config, want string) (kill func()) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill = sync.OnceFunc(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	t.Cleanup(kill)
-	watch := time.AfterFunc(patience, kill)
+	watch := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	defer watch.Stop()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || strings.TrimSpace(line) != want {
-		t.Fatalf("worker said %q, %v, want %q", line, err, want)
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	r := bufio.NewReader(out)
+	for i := range run {
+		if last, err = r.ReadString('\n'); err != nil || !strings.HasPrefix(last, "running ") {
+			t.Fatalf("line %d of the worker: %q, %v", i+1, last, err)
+		}
 	}
-	return kill
+	return strings.TrimSpace(last)
+}
+
+// killWorkerIn kills a worker process that runs the ticket.
+func killWorkerIn(t *testing.T, db store.Config, id string, attempt int) {
+	t.Helper()
+	if got, want := killWorker(t, db, 1), fmt.Sprintf("running %s %d", id, attempt); got != want {
+		t.Fatalf("worker said %q, want %q", got, want)
+	}
 }
 
 // TestM14 kills worker processes in the middle of a ticket: it is picked again, and its attempts are counted. What the cut runs
@@ -99,7 +116,7 @@ func TestM14(t *testing.T) {
 		id := q.create(ticket.Ticket{ViewModel: "HangVM", RootID: "1|2"}).ID
 		shut()
 		for attempt := 1; attempt <= 2; attempt++ {
-			startWorker(t, db, fmt.Sprintf("running %s %d", id, attempt))()
+			killWorkerIn(t, db, id, attempt)
 		}
 		q, _ = open(t, workerConfig(db, func(*viewmodel.Run) {}))
 		got := q.get(id)
@@ -123,6 +140,51 @@ func TestM14(t *testing.T) {
 	})
 }
 
+// TestKills kills worker processes wherever they are while they drain a queue: each ticket is done in the end, and has counted in
+// its object once, however often it ran.
+func TestKills(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		const tickets, kills = 200, 4
+		db := storetest.Config(t, database, "relay_ticket")
+		q, shut := open(t, workerConfig(db, func(*viewmodel.Run) {}))
+		var all []ticket.Ticket
+		for i := range tickets {
+			all = append(all, ticket.Ticket{ViewModel: "HangVM", RootID: fmt.Sprintf("1|%d", i%10)})
+		}
+		for i := range 10 {
+			q.put(fmt.Sprintf("1|%d", i), nil)
+		}
+		if _, err := q.CreateAll(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+		shut()
+		for i := range kills {
+			killWorker(t, db, 7+6*i)
+		}
+		q, _ = open(t, workerConfig(db, func(*viewmodel.Run) {}))
+		q.Start()
+		q.counts(map[ticket.State]int64{ticket.Done: tickets})
+		for i := range 10 {
+			if got := q.object(fmt.Sprintf("1|%d", i))["runs"]; got != int64(tickets/10) {
+				t.Errorf("object %d has counted %v runs, want %d", i, got, tickets/10)
+			}
+		}
+		list, _, err := q.List(t.Context(), ticket.Filter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := 0
+		for _, t := range list {
+			again += t.Attempts - 1
+		}
+		// On PostgreSQL a worker that a busy machine stops for the time of its lease loses its tickets too.
+		if most := 4 * kills; again == 0 || database == "sqlite" && again > most {
+			t.Errorf("%d runs were cut off, want 1 to %d", again, most)
+		}
+	})
+}
+
 // TestCutOff gives a ticket up that no process survives.
 func TestCutOff(t *testing.T) {
 	t.Parallel()
@@ -132,7 +194,7 @@ func TestCutOff(t *testing.T) {
 	id := q.create(ticket.Ticket{ViewModel: "HangVM", RootID: "1|2"}).ID
 	shut()
 	for attempt := 1; attempt <= 2; attempt++ {
-		startWorker(t, db, fmt.Sprintf("running %s %d", id, attempt))()
+		killWorkerIn(t, db, id, attempt)
 	}
 	c := workerConfig(db, func(*viewmodel.Run) {})
 	c.MaxCutOff = 2
