@@ -214,7 +214,19 @@ func mountRelay(ctx context.Context, at *site) (*system, error) {
 		collectors: []prometheus.Collector{relayCollector{s, at.log}},
 		figures:    func() []figure { return relayFigures(s) },
 		ready:      s.Ready,
+		degraded:   func() map[string]string { return awayHubs(s) },
 		close:      s.Close}, nil
+}
+
+// awayHubs names the hubs of other servers that this one cannot listen to at the moment.
+func awayHubs(s *relay.System) map[string]string {
+	away := make(map[string]string)
+	for _, h := range s.Listeners() {
+		if !h.Healthy {
+			away[bareURL(h.URL)] = "away"
+		}
+	}
+	return away
 }
 
 // relayFigures are for the page.

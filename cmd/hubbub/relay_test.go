@@ -159,6 +159,9 @@ func TestRelayServers(t *testing.T) {
 		t.Errorf("answer %v, want 1 listener", m)
 	}
 	receiver.runs(t, own, "Order%7C1", 2)
+	if _, body := receiver.do(t, "GET", "/health/ready", "", ""); strings.Contains(body, "realtimehub") {
+		t.Errorf("ready: %s, want no hub away", body)
+	}
 	receiver.ticket(t, own, "SomeVM", "Order|2", "failed")
 	receiver.ticket(t, own, "NoSuchVM", "Order|1", "failed")
 	_, body := receiver.do(t, "GET", "/metrics", "", "")
@@ -166,6 +169,16 @@ func TestRelayServers(t *testing.T) {
 		`hubbub_relay_tickets{state="failed"} 2`, "hubbub_relay_tickets_done_total 3"} {
 		if !strings.Contains(body, "\n"+want+"\n") {
 			t.Errorf("no %q in the metrics", want)
+		}
+	}
+	giver.end(t)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) { // it goes on without the hub
+		res, body := receiver.do(t, "GET", "/health/ready", "", "")
+		if res.StatusCode == http.StatusOK && strings.Contains(body, `"relay":{"`+giver.url+`/realtimehub":"away"}`) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("ready: status %d, %s, want 200 with the hub away", res.StatusCode, body)
 		}
 	}
 }
