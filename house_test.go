@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"conformance/*":      {root, "auth", "signalr", "classic", "hubtest", "backplane/*"},
 	"examples/*":         {root, "auth", "signalr", "classic", "hubtest", "backplane/*"},
 	"examples/gateway":   {root, "signalr", "systems/gateway"},
+	"examples/relay":     {"systems/relay", "systems/store"},
 }
 
 // testsMayImport lists what tests may import beyond that, by room; the star is for every room.
