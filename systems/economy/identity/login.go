@@ -41,7 +41,13 @@ func (p *provider) pageRoutes(mux *http.ServeMux) {
 	mux.Handle("GET "+pathSignedOut, page(func(w http.ResponseWriter, _ *http.Request) error {
 		return p.pages.show(w, http.StatusOK, "note.html", view{Title: "You are signed out"}, "")
 	}))
-	mux.HandleFunc("GET "+pathStyle, p.pages.serveStyle)
+	for path, file := range map[string][2]string{pathStyle: {"style.css", "text/css; charset=utf-8"}, pathIcon: {"icon.svg", "image/svg+xml"}} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			if err := serveFile(w, file[0], file[1]); err != nil {
+				p.fail(w, r, err)
+			}
+		})
+	}
 }
 
 // begun returns the view of a page and where its form leads in the end: the sign-in that the request names, if it names one.

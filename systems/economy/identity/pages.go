@@ -17,6 +17,7 @@ const (
 	pathRegister  = "/register"
 	pathSignedOut = "/account/signed-out"
 	pathStyle     = "/account/style.css"
+	pathIcon      = "/account/icon.svg"
 )
 
 //go:embed pages
@@ -26,7 +27,6 @@ var pageFiles embed.FS
 type pages struct {
 	base     string
 	template *template.Template
-	style    []byte
 	styleURL string
 }
 
@@ -53,15 +53,21 @@ func newPages(base string) (*pages, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(style)
-	return &pages{base, t, style, base + pathStyle + "?v=" + hex.EncodeToString(sum[:6])}, nil
+	return &pages{base, t, base + pathStyle + "?v=" + hex.EncodeToString(sum[:6])}, nil
 }
 
-func (p *pages) serveStyle(w http.ResponseWriter, _ *http.Request) {
+// serveFile serves a file of the pages; the address of one that changes has to change too.
+func serveFile(w http.ResponseWriter, name, kind string) error {
+	b, err := pageFiles.ReadFile("pages/" + name)
+	if err != nil {
+		return fmt.Errorf("identity: page: %w", err)
+	}
 	h := w.Header()
-	h.Set("Content-Type", "text/css; charset=utf-8")
+	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.Write(p.style)
+	w.Write(b)
+	return nil
 }
 
 // show answers with a page. target is where the form of the page leads in the end: browsers hold redirects after a form to its
@@ -81,7 +87,7 @@ func (p *pages) show(w http.ResponseWriter, status int, name string, v view, tar
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action "+form+"; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action "+form+"; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer a form has no Origin
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
