@@ -156,6 +156,7 @@ func TestListener(t *testing.T) {
 		s.trigger("many 4", 1)
 		e.hears("many 4=4" + long)
 		e.quiet()
+		eventually(t, "the last event to be counted", func() bool { return e.Health().Events == 24 }) // after its function has returned
 		h := e.Health()
 		if !h.Healthy || h.Dialect != w.dialect || h.Err != nil || h.Subscriptions != 19 || h.Connects != 1 || h.Events != 24 || h.Refused != 0 {
 			t.Errorf("health %+v", h)
