@@ -79,17 +79,19 @@ var modes = []modeInfo{
 
 // asked is what the flags of a mode say.
 type asked struct {
-	job       Job
-	headers   []string
-	token     string
-	pid       int
-	beside    string
-	besidePID int
-	limit     bool
-	runs      int
-	json      bool
-	html      string
-	out       string
+	job        Job
+	headers    []string
+	token      string
+	pid        int
+	beside     string
+	besidePID  int
+	post       string // addresses for the messages of a broadcast
+	besidePost string
+	limit      bool
+	runs       int
+	json       bool
+	html       string
+	out        string
 }
 
 func (b *builder) mode(info modeInfo, wire Wire) *cobra.Command {
@@ -98,7 +100,7 @@ func (b *builder) mode(info modeInfo, wire Wire) *cobra.Command {
 	c := &cobra.Command{
 		Use: string(info.mode) + " URL", Short: info.short, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			a.job.Target = Target{Name: "server", URL: args[0], Wire: wire, PID: a.pid}
+			a.job.Target = Target{Name: "server", URL: args[0], Wire: wire, Post: a.post, PID: a.pid}
 			if info.mode == Echo && wire == wireHub {
 				a.job.Target.Wire = wireEcho
 			}
@@ -151,6 +153,8 @@ func (a *asked) flags(f *pflag.FlagSet, info modeInfo) {
 	f.StringVar(&j.Methods.Group, "group-method", m.Group, "`METHOD` that sends to a group its text")
 	f.IntVar(&a.pid, "pid", 0, "`process` of the server, on this machine, whose CPU and memory are sampled")
 	f.StringVar(&a.beside, "beside", "", "`URL` of a second server for the same load")
+	f.StringVar(&a.post, "post", "", "`URL` that takes the messages of a broadcast as JSON arrays of one text, instead of --all-method; such as a gateway's")
+	f.StringVar(&a.besidePost, "beside-post", "", "the same `URL` of the second server; empty: --all-method")
 	f.IntVar(&a.besidePID, "beside-pid", 0, "`process` of the second server")
 	f.BoolVar(&a.limit, "limit", false, "the same load on a plain TCP server, on the processors of --pid")
 	f.IntVar(&a.runs, "runs", 1, "`number` of runs, in turns; medians are shown")
@@ -173,6 +177,9 @@ func (a *asked) flags(f *pflag.FlagSet, info modeInfo) {
 		if !info.mode.fans() {
 			hide("groups")
 		}
+	}
+	if info.mode != Broadcast {
+		hide("post", "beside-post")
 	}
 	if info.mode != Soak {
 		hide("sequence-method")
@@ -207,7 +214,7 @@ func (b *builder) run(ctx context.Context, a *asked) error {
 	}
 	var others []Target
 	if a.beside != "" {
-		others = append(others, Target{Name: "beside", URL: a.beside, Wire: a.job.Target.Wire, PID: a.besidePID})
+		others = append(others, Target{Name: "beside", URL: a.beside, Wire: a.job.Target.Wire, Post: a.besidePost, PID: a.besidePID})
 	}
 	r, err := Run(ctx, a.job, others, a.limit, a.runs, b.Err)
 	if err != nil {

@@ -42,7 +42,8 @@ type Target struct {
 	Name string `json:"name"` // server, beside or limit
 	URL  string `json:"url"`
 	Wire Wire   `json:"wire"`
-	PID  int    `json:"pid,omitempty"` // process whose CPU and memory are sampled; 0: none
+	Post string `json:"post,omitempty"` // address to which messages of a broadcast are posted; none: a connection of the hub sends them
+	PID  int    `json:"pid,omitempty"`  // process whose CPU and memory are sampled; 0: none
 }
 
 // Job is one load with its bounds. It is what a worker gets, and what a report says of itself.
@@ -134,7 +135,7 @@ func (j *Job) check() error {
 	case j.Mode == Groups && j.Workers > j.Groups:
 		return fmt.Errorf("%d workers have only %d groups", j.Workers, j.Groups)
 	}
-	if err := j.checkFormat(); err != nil {
+	if err := errors.Join(j.checkFormat(), j.checkPost()); err != nil {
 		return err
 	}
 	return j.checkURL()

@@ -237,19 +237,11 @@ func (l *load) fan(ctx context.Context) (window, error) {
 		w.rounds = l.bursts(ctx, began)
 	} else if all := l.senders(); len(all) > 0 {
 		rate := l.job.Rate / float64(l.job.Connections) * float64(len(all))
-		l.pace(ctx, began, rate, l.planned()*int64(len(all)), func(k, due int64) {
-			s := all[k%int64(len(all))]
-			s.frames = s.tmpl.appendTo(s.frames, s.number, s.seq, due)
-			s.seq++
-			l.sent.Add(1)
-		}, func() {
-			for _, s := range all {
-				if len(s.frames) > 0 {
-					_ = s.conn.write(s.frames) // its reader sees that it is gone
-					s.frames = s.frames[:0]
-				}
-			}
-		})
+		if l.job.Target.Post != "" {
+			l.postAtRate(ctx, began, rate)
+		} else {
+			l.sendAtRate(ctx, began, rate, all)
+		}
 	} else {
 		pause(ctx, l.job.Duration)
 	}
@@ -263,6 +255,23 @@ func (l *load) fan(ctx context.Context) (window, error) {
 		return l.planned() * int64(len(l.conns))
 	})
 	return w, ctx.Err()
+}
+
+// sendAtRate lets senders send messages over their connections when they are due, in turns.
+func (l *load) sendAtRate(ctx context.Context, began int64, rate float64, all []*sender) {
+	l.pace(ctx, began, rate, l.planned()*int64(len(all)), func(k, due int64) {
+		s := all[k%int64(len(all))]
+		s.frames = s.tmpl.appendTo(s.frames, s.number, s.seq, due)
+		s.seq++
+		l.sent.Add(1)
+	}, func() {
+		for _, s := range all {
+			if len(s.frames) > 0 {
+				_ = s.conn.write(s.frames) // its reader sees that it is gone
+				s.frames = s.frames[:0]
+			}
+		}
+	})
 }
 
 // bursts sends many messages at once, waits until everybody has all of them, and does it again. It returns deliveries a second.
