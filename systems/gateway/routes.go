@@ -41,7 +41,7 @@ func (r *Routes) Err() error { return errors.Join(r.errs...) }
 // added.
 func (r *Routes) AddHub(key string, h Hub) *HubRoutes {
 	r.registering("AddHub " + key)
-	key, err := newKey(key, slices.ContainsFunc(r.hubs, func(x *HubRoutes) bool { return strings.EqualFold(x.key, key) }))
+	key, err := newKey(key, r.HasHub(key))
 	r.note("AddHub "+key, errors.Join(err, h.check()))
 	h.Header = h.Header.Clone()
 	added := &HubRoutes{in: r, key: key, hub: h}
@@ -63,7 +63,7 @@ func (h *HubRoutes) AddRoute(key string, r HubRoute) *HubRoutes {
 // added.
 func (r *Routes) AddAPI(key string, a API) *APIRoutes {
 	r.registering("AddAPI " + key)
-	key, err := newKey(key, slices.ContainsFunc(r.apis, func(x *APIRoutes) bool { return strings.EqualFold(x.key, key) }))
+	key, err := newKey(key, r.HasAPI(key))
 	r.note("AddAPI "+key, errors.Join(err, a.check()))
 	positive(&a.Timeout, 30*time.Second)
 	a.Header, a.BaseURLs = a.Header.Clone(), slices.Clone(a.BaseURLs)
@@ -119,4 +119,14 @@ func (r *Routes) note(what string, err error) {
 		panic(err.Error())
 	}
 	r.errs = append(r.errs, err)
+}
+
+// HasHub reports whether there is a hub with that key in any case.
+func (r *Routes) HasHub(key string) bool {
+	return slices.ContainsFunc(r.hubs, func(x *HubRoutes) bool { return strings.EqualFold(x.key, key) })
+}
+
+// HasAPI reports whether there is a service with that key in any case.
+func (r *Routes) HasAPI(key string) bool {
+	return slices.ContainsFunc(r.apis, func(x *APIRoutes) bool { return strings.EqualFold(x.key, key) })
 }
