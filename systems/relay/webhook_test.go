@@ -173,7 +173,8 @@ func TestWebhookNodes(t *testing.T) {
 	h.mu.Lock()
 	h.answer, h.calls = func(int) int { return 200 }, nil
 	h.mu.Unlock()
-	one, two = start(t, c), start(t, c)
+	start(t, c)
+	start(t, c)
 	calls := h.got(10)
 	seen := make(map[string]bool)
 	for _, c := range calls {

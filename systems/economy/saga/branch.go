@@ -13,11 +13,10 @@ type Branch[S any] interface{ branch() branch[S] }
 
 // branch is a Branch, whatever the type of its event is.
 type branch[S any] struct {
-	event   *event[S]
-	to      []State
-	label   []string // for the drawing
-	run     func(ctx context.Context, c *Change[S], e any) error
-	refused func(ctx context.Context, c *Change[S], r *box.Refusal) error
+	event *event[S]
+	to    []State
+	label []string // for the drawing
+	run   func(ctx context.Context, c *Change[S], e any) error
 }
 
 // Steps is a branch that is being said: its steps run in their order.
