@@ -38,7 +38,8 @@ type Config struct {
 	// Orchestration says who may have the list of routes and the OpenAPI document, beside Guard; the filters are for the list only.
 	// Default everybody.
 	Orchestration Guard
-	// GatewayHub are the options of the GatewayHub.
+	// GatewayHub are the options of the GatewayHub. Its Backplane is not used: each of several nodes has connections of its own to
+	// the hubs downstream, and tells its own clients what they say.
 	GatewayHub hubbub.Options
 	// OpenAPI says how the gateway describes itself.
 	OpenAPI OpenAPI

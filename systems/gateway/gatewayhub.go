@@ -37,7 +37,9 @@ type downstreamCall struct {
 
 // newHub returns the GatewayHub. It has no method Receive: what hubs downstream say does not come from clients.
 func (g *Gateway) newHub() *hubbub.Hub {
-	h := hubbub.NewHub("GatewayHub", &g.config.GatewayHub)
+	o := g.config.GatewayHub
+	o.Backplane = nil // each node hears what hubs say by itself; over a backplane clients would hear it once for each node
+	h := hubbub.NewHub("GatewayHub", &o)
 	h.Handle("SubscribeToGroup", hubbub.Action1(g.subscribeToGroup))
 	h.Handle("UnsubscribeFromGroup", hubbub.Action1(g.unsubscribeFromGroup))
 	h.Handle("SubscribeToRoute", hubbub.Action1(g.subscribeToRoute))

@@ -330,3 +330,28 @@ func TestNotStarted(t *testing.T) {
 		t.Error("a closed gateway starts")
 	}
 }
+
+// TestTwoNodes: V17. Each node is a client of the hub downstream, and tells its own clients what that says, once, also where
+// both nodes were given one backplane.
+func TestTwoNodes(t *testing.T) {
+	t.Parallel()
+	c := newChat(t, "")
+	config := gateway.Config{GatewayHub: hubbub.Options{Backplane: hubbub.NewLocal()}}
+	register := func(g *gateway.Gateway) {
+		keyed(c)(g)
+		g.AddHub("chatservice", c.as(gateway.Core)).AddRoute("room", room)
+	}
+	one, two := newServer(t, config, register).connected(), newServer(t, config, register).connected()
+	here, there := one.listen("ReceiveMessage", "ToGroup"), two.listen("ReceiveMessage", "ToGroup")
+	there.call("SubscribeToGroup", with("key", "group", "receiveGroup", "Ops"), "")
+	say := func(s *server, text string) {
+		s.post("chatservice/room", `[{"name":"John","message":"`+text+`"}]`, 200, "")
+		here.hears(`ReceiveMessage[["John","` + text + `"],{}]`)
+		there.hears(`ReceiveMessage[["John","` + text + `"],{}]`)
+	}
+	say(one, "a")
+	say(two, "b")
+	c.say("ToGroup", 2)
+	there.hears(`ToGroup[[2],{}]`)
+	say(one, "c")
+}
