@@ -53,6 +53,9 @@ func mountGateway(_ context.Context, at *site) (*system, error) {
 			return g.Close(ctx)
 		}}
 	s.paths, s.addresses = []string{gateway.RESTPath}, nil
+	if c.OpenAPI {
+		s.describe = g.AddOpenAPI
+	}
 	if hub := g.GatewayHub(); hub != nil {
 		s.paths, s.hubs, s.addresses = []string{gateway.HubPath, gateway.RESTPath}, append(s.hubs, hub), append(s.addresses, gateway.HubPath)
 	}

@@ -78,7 +78,7 @@ func TestGatewayDemo(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/api/gateway/server/health": `"status":"ready"`, "/api/Gateway/SERVER/STATUS": `"uptimeSeconds"`, "/api/Gateway/orchestration?apiKey=chat": `"key":"room"`,
-		"/swagger/v1/swagger.json": "/api/Gateway/hub/chatservice/room", "/Swagger/": "<", "/status": `"hub"`,
+		"/swagger/v1/swagger.json": "/api/Gateway/hub/chatservice/room", "/SWAGGER/v1/swagger.json": "/realtime/events/trigger", "/Swagger/": "<", "/status": `"hub"`,
 	} {
 		if res, body := s.do(t, "GET", path, "", ""); res.StatusCode != 200 || (want != `"hub"` && !strings.Contains(body, want)) {
 			t.Errorf("%s: status %d, body %s, want %s in it", path, res.StatusCode, body, want)
@@ -115,7 +115,11 @@ gateway:
     baseUrls: ["${BACKEND}"]
     balance: roundrobin
     header: {X-Key: "k-${SECRET}"}
+    check: {path: alive, interval: 1h}
+    cacheRules: {noStore: true}
     routes:
+    - {key: kept, path: d, cache: 1h, cacheRules: {location: client, varyByQueryKeys: [day]}}
+    - {key: stored, path: e, cache: 1h}
     - {key: open, path: a}
     - {key: known, path: b, requires: "*"}
     - {key: right, path: c, requires: weather}
@@ -142,6 +146,11 @@ gateway:
 		res, body := s.do(t, "GET", "/api/Gateway/"+tt.path, tt.token, "")
 		if res.StatusCode != tt.status || !strings.Contains(body, tt.want) || (tt.status == 401 && !strings.HasPrefix(res.Header.Get("WWW-Authenticate"), "Bearer")) {
 			t.Errorf("%s: status %d, body %s, want %d and %s", tt.path, res.StatusCode, body, tt.status, tt.want)
+		}
+	}
+	for path, want := range map[string]string{"kept": "private, max-age=3600", "stored": "no-store"} {
+		if res, _ := s.do(t, "GET", "/api/Gateway/weather/"+path, "", ""); res.Header.Get("Cache-Control") != want {
+			t.Errorf("%s: Cache-Control %q, want %q", path, res.Header.Get("Cache-Control"), want)
 		}
 	}
 	for tok, want := range map[string]int{"": 401, known: 200} {
@@ -216,6 +225,29 @@ func TestGatewayProblems(t *testing.T) {
 	twice := file(t, "twice.yaml", "gateway:\n  hubs:\n  - {key: a, url: http://localhost/a}\n  - {key: A, url: http://localhost/b}\n")
 	if code, _, errs := run(t, nil, "config", "check", twice); code != exitConfig || !strings.Contains(errs, "gateway.hubs: AddHub a: the key is taken") {
 		t.Errorf("exit code %d\n%s", code, errs)
+	}
+}
+
+// Checks and rules of the cache are looked at with the rest.
+func TestGatewayServiceProblems(t *testing.T) {
+	t.Parallel()
+	config := file(t, "hubbub.yaml", `gateway:
+  apis:
+  - key: a
+    baseUrls: [http://localhost:1]
+    check: {interval: 1s}
+  - key: b
+    baseUrls: [http://localhost:1]
+    cacheRules: {location: moon}
+    routes:
+    - {key: r, cacheRules: {varyByHeader: [Cookie]}}
+`)
+	code, _, errs := run(t, nil, "config", "check", config)
+	for _, want := range []string{"gateway.apis[0]: AddAPI a: a health check has no Path", `gateway.apis[1].cacheRules.location: "moon", want one of any, client, none`,
+		`gateway.apis[1].routes[0]: AddRoute b/r: vary by header "Cookie"`} {
+		if code != exitConfig || !strings.Contains(errs, want) {
+			t.Errorf("exit code %d, no %q in\n%s", code, want, errs)
+		}
 	}
 }
 

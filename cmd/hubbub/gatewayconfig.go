@@ -36,22 +36,46 @@ type GatewayAPI struct {
 	Header   map[string]string `yaml:"header" secret:"true"`
 	Timeout  time.Duration     `yaml:"timeout"`
 	Cache    time.Duration     `yaml:"cache"`
+	Rules    GatewayCacheRules `yaml:"cacheRules"`
+	Check    GatewayCheck      `yaml:"check"`
 	Requires string            `yaml:"requires"`
 	Routes   []GatewayRoute    `yaml:"routes"`
 }
 
+// GatewayCheck says how the addresses of a service are checked from time to time. Fields left out are as in [gateway.HealthCheck].
+type GatewayCheck struct {
+	Path      string        `yaml:"path"`
+	Interval  time.Duration `yaml:"interval"`
+	Timeout   time.Duration `yaml:"timeout"`
+	Failures  int           `yaml:"failures"`
+	Successes int           `yaml:"successes"`
+}
+
+// GatewayCacheRules says how answers are kept. Fields left out are as in [gateway.CacheRules].
+type GatewayCacheRules struct {
+	Location        string   `yaml:"location"` // any, client, none
+	VaryByHeader    []string `yaml:"varyByHeader"`
+	VaryByQueryKeys []string `yaml:"varyByQueryKeys"`
+	NoStore         bool     `yaml:"noStore"`
+}
+
+func (c *GatewayCacheRules) given() bool {
+	return c.Location != "" || len(c.VaryByHeader) > 0 || len(c.VaryByQueryKeys) > 0 || c.NoStore
+}
+
 // GatewayRoute is a route of a service. Fields left out are as in [gateway.Route].
 type GatewayRoute struct {
-	Key            string        `yaml:"key"`
-	Verb           string        `yaml:"verb"`
-	Path           string        `yaml:"path"`
-	Timeout        time.Duration `yaml:"timeout"`
-	Cache          time.Duration `yaml:"cache"`
-	Requires       string        `yaml:"requires"`
-	Summary        string        `yaml:"summary"`
-	Description    string        `yaml:"description"`
-	RequestSchema  string        `yaml:"requestSchema"`
-	ResponseSchema string        `yaml:"responseSchema"`
+	Key            string            `yaml:"key"`
+	Verb           string            `yaml:"verb"`
+	Path           string            `yaml:"path"`
+	Timeout        time.Duration     `yaml:"timeout"`
+	Cache          time.Duration     `yaml:"cache"`
+	Rules          GatewayCacheRules `yaml:"cacheRules"` // left out: those of the service
+	Requires       string            `yaml:"requires"`
+	Summary        string            `yaml:"summary"`
+	Description    string            `yaml:"description"`
+	RequestSchema  string            `yaml:"requestSchema"`
+	ResponseSchema string            `yaml:"responseSchema"`
 }
 
 // GatewayHub is a hub of the gateway. Fields left out are as in [gateway.Hub].

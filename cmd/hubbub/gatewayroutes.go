@@ -89,6 +89,9 @@ func (b *gatewayBuilder) addAPI(path string, c *GatewayAPI) {
 	for i, u := range c.BaseURLs {
 		a.BaseURLs = append(a.BaseURLs, b.expand(fmt.Sprintf("%s.baseUrls[%d]", path, i), u))
 	}
+	a.Check = gateway.HealthCheck{Path: c.Check.Path, Interval: c.Check.Interval, Timeout: c.Check.Timeout, Failures: c.Check.Failures,
+		Successes: c.Check.Successes}
+	a.CacheRules = b.cacheRules(path+".cacheRules", &c.Rules)
 	a.Balance = choose(b, path+".balance", c.Balance, map[string]gateway.Balance{
 		"": gateway.Random, "random": gateway.Random, "roundRobin": gateway.RoundRobin, "leastPending": gateway.LeastPending})
 	if b.unset > unset || !b.try(path, func(r *gateway.Routes) { r.AddAPI(c.Key, a) }) {
@@ -100,10 +103,21 @@ func (b *gatewayBuilder) addAPI(path string, c *GatewayAPI) {
 		route := gateway.Route{Verb: x.Verb, Path: x.Path, Timeout: x.Timeout, Cache: x.Cache, Guard: gateway.Guard{Requires: x.Requires},
 			Summary: x.Summary, Description: x.Description,
 			RequestSchema: schema(x.RequestSchema), ResponseSchema: schema(x.ResponseSchema)}
+		if x.Rules.given() {
+			rules := b.cacheRules(at+".cacheRules", &x.Rules)
+			route.CacheRules = &rules
+		}
 		if b.try(at, func(r *gateway.Routes) { r.AddAPI(c.Key, a).AddRoute(x.Key, route) }) {
 			added.AddRoute(x.Key, route)
 		}
 	}
+}
+
+func (b *gatewayBuilder) cacheRules(path string, c *GatewayCacheRules) gateway.CacheRules {
+	r := gateway.CacheRules{VaryByHeader: c.VaryByHeader, VaryByQueryKeys: c.VaryByQueryKeys, NoStore: c.NoStore}
+	r.Location = choose(b, path+".location", c.Location, map[string]gateway.CacheLocation{
+		"": gateway.CacheAnywhere, "any": gateway.CacheAnywhere, "client": gateway.CacheAtClient, "none": gateway.CacheNowhere})
+	return r
 }
 
 func (b *gatewayBuilder) addHub(path string, c *GatewayHub) {

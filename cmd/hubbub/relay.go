@@ -212,6 +212,7 @@ func mountRelay(ctx context.Context, at *site) (*system, error) {
 		addresses:  []string{c.Path, c.PushPath},
 		fold:       s.FoldCase,
 		collectors: []prometheus.Collector{relayCollector{s, at.log}},
+		openapi:    s.OpenAPI(),
 		figures:    func() []figure { return relayFigures(s) },
 		ready:      s.Ready,
 		degraded:   func() map[string]string { return awayHubs(s) },

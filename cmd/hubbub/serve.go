@@ -179,6 +179,9 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 		}
 		paths = append(paths, one.paths...)
 	}
+	if err := s.describe(); err != nil {
+		return nil, err
+	}
 	cross, err := auth.CORS(auth.CORSOptions{Origins: s.trusted()})
 	if err != nil {
 		return nil, err
@@ -198,6 +201,21 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 	}
 	outer.Handle("/", cross(inner))
 	return logRequests(s.log, outer), nil
+}
+
+// describe lets the systems that describe all of the server know what the others have.
+func (s *server) describe() error {
+	for _, by := range s.systems {
+		for _, one := range s.systems {
+			if by.describe == nil || one.openapi == nil {
+				continue
+			}
+			if err := by.describe(one.openapi); err != nil {
+				return fmt.Errorf("describe %s: %w", one.name, err)
+			}
+		}
+	}
+	return nil
 }
 
 // trusted are the origins whose pages may use the server. In development a page of one's own is served from any port of this

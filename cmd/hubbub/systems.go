@@ -28,6 +28,8 @@ type system struct {
 	degraded   func() map[string]string    // what is away without which the rest goes on; nil: nothing ever
 	start      func() error                // runs when the server listens; nil: nothing to do
 	reload     func(*loaded) error         // puts another configuration in force; nil: that needs a restart
+	openapi    []byte                      // describes what a system has beside its hubs; nil: nothing
+	describe   func([]byte) error          // takes what others have into the description of all; nil: there is none
 	figures    func() []figure             // for the page; nil: none
 	close      func() error
 }

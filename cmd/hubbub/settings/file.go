@@ -99,6 +99,9 @@ func (s *Set) decode(name, path string, v reflect.Value, n ast.Node) {
 	case reflect.Map:
 		s.decodeMap(name, path, v, n)
 		return
+	case reflect.Struct: // within an entry of a list
+		s.decodeEntry(name, path, v, n)
+		return
 	}
 	text, ok := scalar(n)
 	if !ok {
@@ -133,7 +136,7 @@ func (s *Set) decodeList(name, path string, v reflect.Value, n ast.Node) {
 	v.Set(list)
 }
 
-// decodeEntry fills one struct of a list.
+// decodeEntry fills one struct of a list, or one within it.
 func (s *Set) decodeEntry(name, path string, v reflect.Value, n ast.Node) {
 	pairs, ok := mapping(n)
 	keys := keysOf(v.Type())
