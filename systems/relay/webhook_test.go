@@ -99,6 +99,7 @@ func TestWebhook(t *testing.T) {
 		if got := b.got(1)[0]; got.body != `{"eventguid":"g1","eventcookie":"b"}` || got.signature != "" || got.id == "" {
 			t.Fatalf("called with %+v", got)
 		}
+		eventually(t, "both answers heard", func() bool { return s.Stats().Posted == 2 }) // a call that is cut is made again
 		s.stop()
 		s = start(t, c)
 		s.trigger("g2", 1)
