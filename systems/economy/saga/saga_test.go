@@ -370,7 +370,7 @@ func TestCompensation(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, database string) {
-		o := open(t, database, newTrips(300*time.Millisecond), map[string]box.Letter{"BookFlight": FlightBooked{"1"}, "CancelFlight": FlightGone{"1"}, "CancelRoom": RoomGone{"1"}})
+		o := open(t, database, newTrips(4*time.Second), map[string]box.Letter{"BookFlight": FlightBooked{"1"}, "CancelFlight": FlightGone{"1"}, "CancelRoom": RoomGone{"1"}})
 		o.begin("1", "Rome")
 		o.becomes("1", Off)
 		eventually(t, "all is confirmed", func() bool { return o.unanswered() == 0 })
