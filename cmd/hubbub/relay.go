@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -47,6 +49,7 @@ type RelayConfig struct {
 	} `yaml:"webhook"`
 
 	Listener string     `yaml:"listener" doc:"Name by which the hubs of other servers know this one. Empty: a random one, kept in the database."`
+	Allowed  []string   `yaml:"allowedHubs" doc:"Servers whose hubs view models may listen to, as http://host:port or https://host. Empty: any, so that whoever may change objects and make tickets decides where this server connects to."`
 	Hubs     []RelayHub `yaml:"hubs" doc:"Hubs of other servers that need a token, or are not to be found out about. All others need no entry."`
 
 	TicketWorkers int                `yaml:"ticketWorkers" doc:"Tickets that run at a time."`
@@ -92,6 +95,11 @@ func (l *loaded) checkRelay() {
 	l.moreThanNothing("relay.webhook.firstDelay", c.Webhook.FirstDelay)
 	l.moreThanNothing("relay.webhook.maxDelay", c.Webhook.MaxDelay)
 	l.moreThanNothing("relay.webhook.timeout", c.Webhook.Timeout)
+	for i, text := range c.Allowed {
+		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			l.set.Fault("relay.allowedHubs", "entry %d is %q, want http://host:port or https://host", i+1, text)
+		}
+	}
 	for i, h := range c.Hubs {
 		u, err := url.Parse(h.URL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
@@ -193,7 +201,7 @@ func mountRelay(ctx context.Context, at *site) (*system, error) {
 		Webhooks: relay.Webhooks{Tries: c.Webhook.Tries, FirstDelay: c.Webhook.FirstDelay, MaxDelay: c.Webhook.MaxDelay,
 			Timeout: c.Webhook.Timeout, Workers: c.Webhook.Workers},
 		Tickets: &ticket.Config{ViewModels: c.viewModels(), Workers: c.TicketWorkers, Logger: at.log},
-		Listen:  relay.Listening{Name: c.Listener, Hub: c.hub},
+		Listen:  relay.Listening{Name: c.Listener, Hub: c.hub, Allow: c.mayListen()},
 		Hub:     at.hubOptions(at.log),
 		Core:    *at.endpointOptions(),
 		Classic: classic.Options{
@@ -219,15 +227,44 @@ func mountRelay(ctx context.Context, at *site) (*system, error) {
 		close:      s.Close}, nil
 }
 
-// awayHubs names the hubs of other servers that this one cannot listen to at the moment.
+// mayListen says whether view models may listen to the hub at an address; nil lets them listen to any.
+func (c *RelayConfig) mayListen() func(hubURL string) bool {
+	if len(c.Allowed) == 0 {
+		return nil
+	}
+	allowed := make(map[string]bool)
+	for _, text := range c.Allowed {
+		allowed[serverOf(text)] = true
+	}
+	return func(hubURL string) bool { return allowed[serverOf(hubURL)] }
+}
+
+// serverOf is the scheme, host and port of an address.
+func serverOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// awayHubs says how many hubs of other servers this one cannot listen to at the moment. Their addresses are not for strangers: the
+// metrics and the page have them.
 func awayHubs(s *relay.System) map[string]string {
-	away := make(map[string]string)
-	for _, h := range s.Listeners() {
+	n, all := 0, s.Listeners()
+	for _, h := range all {
 		if !h.Healthy {
-			away[bareURL(h.URL)] = "away"
+			n++
 		}
 	}
-	return away
+	if n == 0 {
+		return nil
+	}
+	return map[string]string{"hubs": fmt.Sprintf("%d of %d away", n, len(all))}
 }
 
 // relayFigures are for the page.

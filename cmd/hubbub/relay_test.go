@@ -174,7 +174,7 @@ func TestRelayServers(t *testing.T) {
 	giver.end(t)
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) { // it goes on without the hub
 		res, body := receiver.do(t, "GET", "/health/ready", "", "")
-		if res.StatusCode == http.StatusOK && strings.Contains(body, `"relay":{"`+giver.url+`/realtimehub":"away"}`) {
+		if res.StatusCode == http.StatusOK && strings.Contains(body, `"relay":{"hubs":"1 of 1 away"}`) {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -394,5 +394,28 @@ func TestRelayJavaScriptPush(t *testing.T) {
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%s: node: %v", generation, err)
 		}
+	}
+}
+
+// Hubs are allowed by scheme, host and port, in any case and with the usual port left out or not.
+func TestRelayAllowedHubs(t *testing.T) {
+	t.Parallel()
+	c := RelayConfig{Allowed: []string{"http://Friend:8080", "https://other/"}}
+	allowed := c.mayListen()
+	for address, want := range map[string]bool{
+		"http://friend:8080/realtimehub": true, "https://other:443/x?y=1": true, "https://friend:8080/realtimehub": false,
+		"http://friend/realtimehub": false, "http://friend:8080.evil/": false, "http://169.254.169.254/": false, "http://other/": false,
+	} {
+		if got := allowed(address); got != want {
+			t.Errorf("%s: allowed %t, want %t", address, got, want)
+		}
+	}
+	if (&RelayConfig{}).mayListen() != nil {
+		t.Error("with no entry some hubs are not allowed, want any")
+	}
+	config := file(t, "hubbub.yaml", "relay:\n  allowedHubs: [\"ftp://x\", \"http://a/path\", \"http://good:1\"]\n")
+	code, _, errs := run(t, nil, "config", "check", config)
+	if code != exitConfig || !strings.Contains(errs, `entry 1 is "ftp://x"`) || !strings.Contains(errs, `entry 2 is "http://a/path"`) || strings.Contains(errs, "entry 3") {
+		t.Errorf("exit code %d\n%s", code, errs)
 	}
 }

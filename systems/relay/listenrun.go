@@ -170,6 +170,7 @@ func (l *Listener) target(after string, tag uint64, closed chan<- error) dial.Hu
 	h.OnReconnecting = func(err error) { l.away(tag, err) }
 	h.OnReconnected = func(string) { l.back(tag) }
 	h.CoreOptions.Reconnect = nil
+	positive(&h.CoreOptions.MaximumReceiveMessageSize, mostMessage)
 	if h.ClassicOptions.Reconnect == nil { // a classic connection gets what it has missed; after that a new one is better
 		h.ClassicOptions.Reconnect = hubbub.Jitter(hubbub.RetryDelays(300*time.Millisecond, time.Second, 2*time.Second), 0.5)
 	}
@@ -244,6 +245,9 @@ type arrival struct {
 	tag uint64
 }
 
+// mostMessage bounds a message of a Core hub, in bytes, unless the options say otherwise.
+const mostMessage = 1 << 20
+
 // mostID bounds the id of an event, in bytes.
 const mostID = 256
 
@@ -272,8 +276,12 @@ func (l *Listener) receive(ctx context.Context, tag uint64, args hubbub.Args) er
 	if err != nil {
 		l.mu.Lock()
 		l.health.Malformed++
+		n := l.health.Malformed
 		l.mu.Unlock()
-		return fmt.Errorf("relay: hub %s: %w", l.url, err)
+		if n&(n-1) == 0 { // the first, the second, the fourth and so on: a hub does not fill the log
+			l.log.WarnContext(ctx, "relay: a call of a hub is no event", "hub", l.url, "error", err, "calls", n)
+		}
+		return nil
 	}
 	a.Guid, a.Cookie, a.ID = values[0], values[1], values[2]
 	if len(a.ID) > mostID || !utf8.ValidString(a.ID) || strings.ContainsFunc(a.ID, unicode.IsControl) {

@@ -33,6 +33,9 @@ type Listening struct {
 	// Hub says how to connect to the hub at an address: token, headers, dialect. It must not block. Default: a Hub without any of
 	// that, which is always right for a hub that does not ask for a token.
 	Hub func(hubURL string) dial.Hub
+	// Allow says whether a view model may have this server listen to the hub at an address, which it gets as it is used. It must not
+	// block. Default nil: to any, so that whoever may change objects and make tickets decides where this server connects to.
+	Allow func(hubURL string) bool
 	// Reconnect, ConnectTimeout, CallTimeout and RetryRefused are those of [ListenOptions].
 	Reconnect      hubbub.RetryPolicy
 	ConnectTimeout time.Duration
@@ -84,6 +87,11 @@ func newReceiver(ctx context.Context, s *System, tickets Tickets) (*receiver, er
 	return r, nil
 }
 
+func (r *receiver) allowed(hub string) bool {
+	allow := r.s.config.Listen.Allow
+	return allow == nil || allow(hub)
+}
+
 // options says how to listen to a hub.
 func (r *receiver) options(hub string) ListenOptions {
 	c := &r.s.config.Listen
@@ -120,6 +128,9 @@ func (s *System) Subscribe(ctx context.Context, hubURL, guid, cookie string) err
 	if strings.TrimSpace(hubURL) != "" {
 		if hub, err = hubAddress(hubURL); err != nil {
 			return err
+		}
+		if !r.allowed(hub) {
+			return &Invalid{fmt.Sprintf("hub %q is none of those that this server may listen to", clip(hub))}
 		}
 	}
 	err = r.subscribe(ctx, handedOut{hub: hub, guid: guid, cookie: cookie})

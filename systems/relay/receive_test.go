@@ -287,6 +287,29 @@ func TestM9RegistryOff(t *testing.T) {
 	eventually(t, "the ticket", func() bool { return len(s.tickets()) == 1 && strings.HasPrefix(s.tickets()[0], "Evil 1|1 failed") })
 }
 
+// Where a view model may not listen, nothing connects: not now, and not after a restart with fewer hubs allowed.
+func TestAllowedHubs(t *testing.T) {
+	t.Parallel()
+	address, _, _ := foreignHub(t)
+	c := config(t, "sqlite")
+	withDemo(&c)
+	s := start(t, c)
+	s.subscribe(address+"/core", "g1", cookieFor("1|1"))
+	s.stop()
+	c.Listen.Allow = func(hubURL string) bool { return strings.HasPrefix(hubURL, "https://friend/") }
+	s = start(t, c)
+	var invalid *relay.Invalid
+	if err := s.Subscribe(t.Context(), address+"/core", "g2", cookieFor("1|1")); !errors.As(err, &invalid) || !strings.Contains(err.Error(), "may listen to") {
+		t.Errorf("subscribed at a hub that is not allowed: %v", err)
+	}
+	if h := s.Listeners(); len(h) != 0 {
+		t.Errorf("listens to %+v, want nobody", h)
+	}
+	if err := s.Subscribe(t.Context(), "", "g3", cookieFor("1|1")); err != nil {
+		t.Errorf("subscribed at this server: %v", err)
+	}
+}
+
 // A hub that is down when a subscription is made, and one that is never there, hold nothing up; what was subscribed is not forgotten.
 func TestReceiverBeforeItsHub(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hubbub-go/hubbub"
@@ -50,6 +51,13 @@ func (r *receiver) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	list = slices.DeleteFunc(list, func(h handedOut) bool {
+		refused := !r.allowed(h.hub)
+		if refused {
+			r.s.log.WarnContext(ctx, "relay: a subscription is kept and not used, since this server may not listen to its hub any more", "hub", h.hub)
+		}
+		return refused
+	})
 	r.mu.Lock()
 	r.last = make(map[string]string) // another process may have gone on
 	r.mu.Unlock()
@@ -152,7 +160,7 @@ func (r *receiver) follow(ctx context.Context) error {
 func (r *receiver) tell(ctx context.Context, hub, guid string) error {
 	defer r.turns.take(hub + "\x00" + guid)()
 	h, found, err := r.registry.row(ctx, hub, guid)
-	if err != nil || !found {
+	if err != nil || !found || !r.allowed(hub) {
 		return err
 	}
 	if err := r.load(ctx, hub); err != nil {
