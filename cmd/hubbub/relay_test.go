@@ -364,7 +364,8 @@ func TestRelayJavaScript(t *testing.T) {
 	}
 }
 
-// The clients of both generations get the hint of the push hub.
+// M18: without the right to subscribe the clients of both generations get an error, and their connections live: both get the hint of
+// the push hub then.
 func TestRelayJavaScriptPush(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), nil)
@@ -385,6 +386,10 @@ func TestRelayJavaScriptPush(t *testing.T) {
 		lines := bufio.NewScanner(stdout)
 		if lines.Scan(); lines.Text() != "subscribed webSockets" {
 			t.Fatalf("%s: line %q", generation, lines.Text())
+		}
+		fmt.Fprintln(stdin, `["g1","Viewmodel=SomeVM&RootId=12|7"]`)
+		if lines.Scan(); !strings.HasPrefix(lines.Text(), "error ") || !strings.Contains(lines.Text(), "events:subscribe") {
+			t.Errorf("%s: line %q, want an error about the right events:subscribe", generation, lines.Text())
 		}
 		s.answer(t, http.StatusAccepted, "POST", "/realtime/push", token, "")
 		if lines.Scan(); lines.Text() != "[]" {
