@@ -2,7 +2,7 @@
 // it opens with the first subscription.
 
 import { Hub } from "./signalr.js";
-import { $, el, call, sentence } from "./dom.js";
+import { $, el, call, sentence, showState } from "./dom.js";
 
 const HUB = "/centro/events";
 const MOST = 200; // events that are kept on the page
@@ -40,7 +40,7 @@ async function connection() {
   const mine = token; // still needed to say goodbye when the page has forgotten it
   hub = new Hub(HUB, { token: () => mine, ...(only && { transports: [only] }) });
   hub.on("Update", show);
-  hub.onState = showState;
+  hub.onState = (state, reason) => showState($("c-state"), hub, state, reason);
   hub.onConnected = async () => {
     for (const [kind, key] of wanted.values()) {
       await hub.invoke("SubscribeTo" + title(kind), key).catch((err) => { $("c-error").textContent = sentence(err.message); });
@@ -53,17 +53,6 @@ async function connection() {
     opening = null;
   }
   return hub;
-}
-
-function showState(state, reason) {
-  const words = {
-    connecting: "Connecting …",
-    connected: `Live over ${hub.transport}`,
-    reconnecting: "Connection lost, trying again …",
-    closed: sentence(reason) || "Not connected.",
-  };
-  $("c-state").textContent = words[state];
-  $("c-state").className = { connected: "good", reconnecting: "warn" }[state] || (reason ? "bad" : "quiet");
 }
 
 // ── subscribe ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -29,3 +29,15 @@ export function sentence(text) {
   text = String(text).replace(/^An unexpected error occurred invoking '.*?' on the server\. HubException: /, "");
   return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".") : "";
 }
+
+// showState says in an element how the connection of a hub is.
+export function showState(element, hub, state, reason) {
+  const words = {
+    connecting: "Connecting …",
+    connected: `Live over ${hub.transport}`,
+    reconnecting: "Connection lost, trying again …",
+    closed: sentence(reason) || "Not connected.",
+  };
+  element.textContent = words[state];
+  element.className = { connected: "good", reconnecting: "warn" }[state] || (reason ? "bad" : "quiet");
+}

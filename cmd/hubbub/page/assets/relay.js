@@ -2,7 +2,7 @@
 // connection of its own, which it opens with the first subscription.
 
 import { Hub } from "./signalr.js";
-import { $, el, call, sentence } from "./dom.js";
+import { $, el, call, sentence, showState } from "./dom.js";
 
 const MOST = 200; // events that are kept on the page
 const SHOWN = 30; // tickets
@@ -48,7 +48,7 @@ async function connection() {
   const mine = token; // still needed to say goodbye when the page has forgotten it
   hub = new Hub(path, { token: () => mine, ...(only && { transports: [only] }) });
   hub.on("ReceiveEvent", show);
-  hub.onState = showState;
+  hub.onState = (state, reason) => showState($("r-state"), hub, state, reason);
   hub.onConnected = async () => {
     for (const [guid, cookie] of wanted) {
       await hub.invoke("SubscribeToEvent", guid, cookie).catch((err) => { $("r-error").textContent = sentence(err.message); });
@@ -61,17 +61,6 @@ async function connection() {
     opening = null;
   }
   return hub;
-}
-
-function showState(state, reason) {
-  const words = {
-    connecting: "Connecting …",
-    connected: `Live over ${hub.transport}`,
-    reconnecting: "Connection lost, trying again …",
-    closed: sentence(reason) || "Not connected.",
-  };
-  $("r-state").textContent = words[state];
-  $("r-state").className = { connected: "good", reconnecting: "warn" }[state] || (reason ? "bad" : "quiet");
 }
 
 // ── subscribe ───────────────────────────────────────────────────────────────────────────────────────────────────────────
