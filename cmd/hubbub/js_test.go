@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,36 +23,72 @@ func node(t *testing.T, script string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "node", append([]string{"testdata/" + script}, args...)...)
 }
 
+// script is a Node script that is talked with, a line at a time.
+type script struct {
+	t      *testing.T
+	in     io.WriteCloser
+	lines  *bufio.Scanner
+	cmd    *exec.Cmd
+	stderr logs
+}
+
+// talk starts a script.
+func talk(t *testing.T, name string, args ...string) *script {
+	t.Helper()
+	s := &script{t: t, cmd: node(t, name, args...)}
+	in, err := s.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.in, s.lines, s.cmd.Stderr = in, bufio.NewScanner(out), &s.stderr
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// next returns the next line, "" at the end.
+func (s *script) next() string {
+	s.lines.Scan()
+	return s.lines.Text()
+}
+
+// wants wants a line that begins so.
+func (s *script) wants(prefix string) {
+	s.t.Helper()
+	if line := s.next(); line == "" || !strings.HasPrefix(line, prefix) {
+		s.t.Fatalf("%v: line %q, want %q\n%s", s.cmd.Args[1:], line, prefix, &s.stderr)
+	}
+}
+
+// end closes the standard input and wants the script to end well.
+func (s *script) end() {
+	s.t.Helper()
+	s.in.Close()
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Errorf("node %v: %v\n%s", s.cmd.Args[1:], err, &s.stderr)
+	}
+}
+
 // The JavaScript of the Portos document receives what is published over REST.
 func TestPortosJavaScript(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), nil)
 	token := strings.TrimSpace(must(t, nil, "token", "--data", s.data, "--user", "ann", "--scope", "notifications:publish"))
-	cmd := node(t, "portos.mjs", s.url, token)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr logs
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stdout)
-	next := func() bool { // past what the client's own logger says
-		for lines.Scan() {
-			if !strings.HasPrefix(lines.Text(), "[") {
-				return true
+	js := talk(t, "portos.mjs", s.url, token)
+	next := func() string { // past what the client's own logger says
+		for {
+			if line := js.next(); !strings.HasPrefix(line, "[") {
+				return line
 			}
 		}
-		return false
 	}
-	if !next() || lines.Text() != "subscribed" {
-		t.Fatalf("line %q, want subscribed\n%s", lines.Text(), &stderr)
+	if line := next(); line != "subscribed" {
+		t.Fatalf("line %q, want subscribed\n%s", line, &js.stderr)
 	}
 	for _, body := range []string{
 		`{"e":"portos.resources.changed","p":{"n":"tickets","a":"created","i":{"i":"9","n":"tickets","v":1},"r":[]}}`, // not wanted
@@ -61,9 +98,7 @@ func TestPortosJavaScript(t *testing.T) {
 			t.Fatalf("publish: status %d, want 202: %s", res.StatusCode, text)
 		}
 	}
-	if !next() {
-		t.Fatalf("no notification\n%s", &stderr)
-	}
+	line := next()
 	var n struct {
 		E string
 		P struct {
@@ -76,14 +111,11 @@ func TestPortosJavaScript(t *testing.T) {
 			R []map[string]string
 		}
 	}
-	err = json.Unmarshal(lines.Bytes(), &n)
+	err := json.Unmarshal([]byte(line), &n)
 	if err != nil || n.E != "portos.resources.changed" || n.P.N != "devices" || n.P.A != 2 || n.P.I.I != "7" || n.P.I.V != 3 || n.P.R[0]["name"] != "Till" {
-		t.Errorf("notification %s (%v), want devices 7 updated, version 3", lines.Text(), err)
+		t.Errorf("notification %s (%v), want devices 7 updated, version 3\n%s", line, err, &js.stderr)
 	}
-	stdin.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("node: %v\n%s", err, &stderr)
-	}
+	js.end()
 }
 
 // The page works in a browser: on a phone, in light and dark, over every transport, and within its own policy.
@@ -103,28 +135,8 @@ func TestCentroJavaScript(t *testing.T) {
 	for transport, want := range map[string]string{
 		"webSockets": "webSockets", "serverSentEvents": "serverSentEvents", "longPolling": "longPolling", "auto": "webSockets",
 	} {
-		cmd := node(t, "centro.mjs", s.url, token, transport)
-		stdin, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var stderr logs
-		cmd.Stderr = &stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(stdout)
-		wants := func(line string) {
-			t.Helper()
-			if lines.Scan(); lines.Text() != line {
-				t.Errorf("%s: line %q, want %q\n%s", transport, lines.Text(), line, &stderr)
-			}
-		}
-		wants("subscribed " + want)
+		js := talk(t, "centro.mjs", s.url, token, transport)
+		js.wants("subscribed " + want)
 		for path, body := range map[string]string{"parts/1882709": `{"Version":1}`, "pipelines/8": `{"Status":1}`} { // not wanted
 			s.do(t, "POST", "/centro/"+path+"/events", token, body)
 		}
@@ -132,11 +144,8 @@ func TestCentroJavaScript(t *testing.T) {
 			if res, text := s.do(t, "POST", "/centro/"+x[0]+"/events", token, x[1]); res.StatusCode != 202 {
 				t.Fatalf("publish: status %d, want 202: %s", res.StatusCode, text)
 			}
-			wants(`["` + x[2] + `",` + x[1] + `]`)
+			js.wants(`["` + x[2] + `",` + x[1] + `]`)
 		}
-		stdin.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%s: node: %v\n%s", transport, err, &stderr)
-		}
+		js.end()
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -313,32 +312,12 @@ func TestRelayJavaScript(t *testing.T) {
 		for _, transport := range []string{"webSockets", "serverSentEvents", "longPolling"} {
 			t.Run(generation+" "+transport, func(t *testing.T) {
 				t.Parallel()
-				cmd := node(t, "relay.mjs", s.url, token, generation, transport)
-				stdin, err := cmd.StdinPipe()
-				if err != nil {
-					t.Fatal(err)
-				}
-				stdout, err := cmd.StdoutPipe()
-				if err != nil {
-					t.Fatal(err)
-				}
-				var stderr logs
-				cmd.Stderr = &stderr
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				lines := bufio.NewScanner(stdout)
-				wants := func(want string) {
-					t.Helper()
-					if lines.Scan(); !strings.HasPrefix(lines.Text(), want) {
-						t.Fatalf("line %q, want %q\n%s", lines.Text(), want, &stderr)
-					}
-				}
+				js := talk(t, "relay.mjs", s.url, token, generation, transport)
 				guid := "of " + generation + " " + transport
 				subscribe := func(args, answer string) {
 					t.Helper()
-					fmt.Fprintln(stdin, args)
-					wants(answer)
+					fmt.Fprintln(js.in, args)
+					js.wants(answer)
 				}
 				trigger := func(listeners float64) {
 					t.Helper()
@@ -347,18 +326,15 @@ func TestRelayJavaScript(t *testing.T) {
 						t.Errorf("answer %v, want %v listeners", m, listeners)
 					}
 				}
-				wants("subscribed " + transport)
+				js.wants("subscribed " + transport)
 				subscribe(`["`+guid+`","first"]`, "ok")
 				subscribe(`["`+guid+`","Viewmodel=SomeVM&RootId=12|7"]`, "ok")
 				subscribe(`["`+guid+`",7]`, "error")
 				trigger(1)
-				wants(`["` + guid + `","Viewmodel=SomeVM&RootId=12|7"]`)
+				js.wants(`["` + guid + `","Viewmodel=SomeVM&RootId=12|7"]`)
 				subscribe(`["`+guid+`",""]`, "ok")
 				trigger(0)
-				stdin.Close()
-				if err := cmd.Wait(); err != nil {
-					t.Errorf("node: %v\n%s", err, &stderr)
-				}
+				js.end()
 			})
 		}
 	}
@@ -371,34 +347,17 @@ func TestRelayJavaScriptPush(t *testing.T) {
 	s := start(t, t.TempDir(), nil)
 	token := strings.TrimSpace(must(t, nil, "token", "--data", s.data, "--user", "ann", "--scope", "events:trigger"))
 	for _, generation := range []string{"core", "classic"} {
-		cmd := node(t, "relay.mjs", s.url, token, generation, "webSockets")
-		stdin, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(stdout)
-		if lines.Scan(); lines.Text() != "subscribed webSockets" {
-			t.Fatalf("%s: line %q", generation, lines.Text())
-		}
-		fmt.Fprintln(stdin, `["g1","Viewmodel=SomeVM&RootId=12|7"]`)
-		if lines.Scan(); !strings.HasPrefix(lines.Text(), "error ") || !strings.Contains(lines.Text(), "events:subscribe") {
-			t.Errorf("%s: line %q, want an error about the right events:subscribe", generation, lines.Text())
+		js := talk(t, "relay.mjs", s.url, token, generation, "webSockets")
+		js.wants("subscribed webSockets")
+		fmt.Fprintln(js.in, `["g1","Viewmodel=SomeVM&RootId=12|7"]`)
+		if line := js.next(); !strings.HasPrefix(line, "error ") || !strings.Contains(line, "events:subscribe") {
+			t.Errorf("%s: line %q, want an error about the right events:subscribe", generation, line)
 		}
 		s.answer(t, http.StatusAccepted, "POST", "/realtime/push", token, "")
-		if lines.Scan(); lines.Text() != "[]" {
-			t.Errorf("%s: line %q, want a hint without arguments", generation, lines.Text())
+		if line := js.next(); line != "[]" {
+			t.Errorf("%s: line %q, want a hint without arguments", generation, line)
 		}
-		stdin.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%s: node: %v", generation, err)
-		}
+		js.end()
 	}
 }
 
