@@ -2,6 +2,7 @@ package portal
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,11 +20,11 @@ type Config struct {
 	Hub string `json:"hub"`
 	// Issuer is the OpenID provider, as in its tokens. Default: Identity.
 	Issuer string `json:"issuer"`
-	// Address is where browsers have to come from for the issuer to take them, absolute: its redirect URIs are there. The page says so
-	// to those who have opened it elsewhere. Default: /economy/ at the Issuer's server; if Issuer is relative, it is not
-	// checked.
-	Address string `json:"address"`
-	// Client is the portal's id at the issuer, which has as redirect URI authentication/login-callback below Address and as the one after
+	// Addresses are where browsers have to come from for the issuer to take them, each absolute: its redirect URIs are below them. The
+	// page says so to those who have opened it elsewhere, and leads them to the first. Default: /economy/ at the Issuer's server, by both
+	// names of this machine if it is one of them; empty and not nil, or if Issuer is relative: not checked.
+	Addresses []string `json:"addresses"`
+	// Client is the portal's id at the issuer, which has as redirect URI authentication/login-callback below each of Addresses and as the one after
 	// signing out authentication/logout-callback. Default "frontend".
 	Client string `json:"client"`
 	// Scopes to ask for. Default: those of the services, roles, and offline_access for the renewal of tokens.
@@ -31,6 +32,7 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() error {
+	c.Addresses = slices.Clone(c.Addresses)
 	def := func(v *string, value string) {
 		if *v == "" {
 			*v = value
@@ -54,20 +56,34 @@ func (c *Config) setDefaults() error {
 			return err
 		}
 	}
-	if server := origin(c.Issuer); server != "" {
-		def(&c.Address, server+"/economy/")
+	if c.Addresses == nil {
+		c.Addresses = atServer(c.Issuer)
 	}
-	if c.Address == "" {
-		return nil
+	for i, address := range c.Addresses {
+		if err := check(address); err != nil {
+			return err
+		}
+		if origin(address) == "" {
+			return fmt.Errorf("address of the portal %q, want an absolute one", address)
+		}
+		c.Addresses[i] = strings.TrimSuffix(address, "/") + "/"
 	}
-	if err := check(c.Address); err != nil {
-		return err
-	}
-	if origin(c.Address) == "" {
-		return fmt.Errorf("address of the portal %q, want an absolute one", c.Address)
-	}
-	c.Address = strings.TrimSuffix(c.Address, "/") + "/"
 	return nil
+}
+
+// atServer returns where the portal is if it is on the server of an address.
+func atServer(address string) []string {
+	all := []string{}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return all
+	}
+	for _, host := range []string{u.Hostname(), map[string]string{"localhost": "127.0.0.1", "127.0.0.1": "localhost"}[u.Hostname()]} {
+		if host != "" {
+			all = append(all, u.Scheme+"://"+strings.TrimSuffix(net.JoinHostPort(host, u.Port()), ":")+"/economy/")
+		}
+	}
+	return all
 }
 
 func (c *Config) addresses() []*string {

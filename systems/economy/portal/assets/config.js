@@ -14,13 +14,12 @@ export const config = {
   trading: at(given.trading),
   hub: at(given.hub),
   issuer: at(given.issuer),
-  address: given.address,
   client: given.client,
   scope: given.scopes.join(" "),
 };
 
 // elsewhere is where the portal has to be opened for the issuer to take it, if that is not here, else "".
-export const elsewhere = config.address && config.address !== root.href ? config.address : "";
+export const elsewhere = given.addresses.length > 0 && !given.addresses.includes(root.href) ? given.addresses[0] : "";
 
 // link is the address of a page of the portal, such as "store".
 export const link = (page) => new URL(page || ".", root).href;
