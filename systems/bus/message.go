@@ -1,12 +1,10 @@
 package bus
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
-	"go.opentelemetry.io/otel/propagation"
 )
 
 // Message is something said to whoever listens to its topic. The bus does not change it and keeps nothing of it after Publish.
@@ -34,21 +32,6 @@ const (
 	headerID       = "Hubbub-Id"
 	headerAttempts = "Hubbub-Attempts"
 )
-
-var traceContext propagation.TraceContext
-
-// Inject writes the trace that ctx is part of, if any, into the header of m, in the form of W3C Trace Context.
-func Inject(ctx context.Context, m *Message) {
-	if m.Header == nil {
-		m.Header = make(map[string]string)
-	}
-	traceContext.Inject(ctx, propagation.MapCarrier(m.Header))
-}
-
-// Extract returns ctx as part of the trace in the header of m; without one, ctx itself.
-func Extract(ctx context.Context, m *Message) context.Context {
-	return traceContext.Extract(ctx, propagation.MapCarrier(m.Header))
-}
 
 // Check reports what is wrong with m, and so whether Publish would refuse it.
 func (m *Message) Check() error {

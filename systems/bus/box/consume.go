@@ -6,15 +6,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/hubbub-go/hubbub/systems/bus"
 )
-
-const tracerName = "github.com/hubbub-go/hubbub/systems/bus"
 
 // Consume handles the messages of a queue, until the box or the bus is closed. The messages of a batch share a transaction, and
 // so the wait for the disk; when it fails, each gets its own.
@@ -45,39 +40,42 @@ type outcome struct {
 }
 
 func (c *consumer) handle(ctx context.Context, batch []*bus.Delivery) {
-	outcomes, err := c.try(ctx, batch)
+	jobs := make([]job, len(batch))
+	for i, d := range batch {
+		jobs[i] = c.begin(ctx, d)
+	}
+	c.work(ctx, jobs)
+	for _, j := range jobs {
+		j.span.End()
+	}
+}
+
+func (c *consumer) work(ctx context.Context, jobs []job) {
+	outcomes, err := c.try(ctx, jobs)
 	switch {
 	case err == nil:
-		for i, d := range batch {
-			c.settle(ctx, d, outcomes[i])
+		for i, j := range jobs {
+			c.settle(j, outcomes[i])
 		}
-	case len(batch) > 1: // one of them is to blame: find it
-		for _, d := range batch {
+	case len(jobs) > 1: // one of them is to blame: find it
+		for i := range jobs {
 			if ctx.Err() != nil {
 				return
 			}
-			c.handle(ctx, []*bus.Delivery{d})
+			c.work(ctx, jobs[i:i+1])
 		}
 	case ctx.Err() == nil:
-		c.failed(ctx, batch[0], err)
+		c.failed(jobs[0], err)
 	}
 }
 
 // try handles deliveries in one transaction.
-func (c *consumer) try(ctx context.Context, batch []*bus.Delivery) ([]outcome, error) {
-	outcomes := make([]outcome, len(batch))
+func (c *consumer) try(ctx context.Context, jobs []job) ([]outcome, error) {
+	outcomes := make([]outcome, len(jobs))
 	err := c.box.Tx(ctx, func(tx *Tx) error {
-		for i, d := range batch {
-			of, span := c.span(ctx, d)
+		for i, j := range jobs {
 			var err error
-			outcomes[i], err = c.one(of, tx, d)
-			if err != nil {
-				span.SetStatus(codes.Error, err.Error())
-			} else if outcomes[i].bury != "" {
-				span.SetStatus(codes.Error, outcomes[i].bury)
-			}
-			span.End()
-			if err != nil {
+			if outcomes[i], err = c.one(j.ctx, tx, j.Delivery); err != nil {
 				return err
 			}
 		}
@@ -87,13 +85,9 @@ func (c *consumer) try(ctx context.Context, batch []*bus.Delivery) ([]outcome, e
 	return outcomes, err
 }
 
-func (c *consumer) span(ctx context.Context, d *bus.Delivery) (context.Context, trace.Span) {
-	return otel.Tracer(tracerName).Start(bus.Extract(ctx, &d.Message), c.queue+" "+d.Topic, trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(attribute.String("messaging.system", "nats"), attribute.String("messaging.message.conversation_id", d.Key),
-			attribute.String("messaging.message.id", d.ID)))
-}
-
-func (c *consumer) settle(ctx context.Context, d *bus.Delivery, o outcome) {
+func (c *consumer) settle(j job, o outcome) {
+	ctx, d := j.ctx, j.Delivery
+	j.became(o)
 	var err error
 	switch {
 	case o.bury != "":
@@ -112,7 +106,9 @@ func (c *consumer) settle(ctx context.Context, d *bus.Delivery, o outcome) {
 }
 
 // failed decides what becomes of a message after a technical fault.
-func (c *consumer) failed(ctx context.Context, d *bus.Delivery, fault error) {
+func (c *consumer) failed(j job, fault error) {
+	ctx, d := j.ctx, j.Delivery
+	j.span.SetStatus(codes.Error, fault.Error())
 	pauses := c.box.config.Pauses
 	c.box.counts.failed.Add(1)
 	c.box.config.Logger.WarnContext(ctx, "box: technical fault", "topic", d.Topic, "key", d.Key, "attempt", d.Attempt, "error", fault)
@@ -142,7 +138,7 @@ func (c *consumer) giveUp(ctx context.Context, d *bus.Delivery, fault error) err
 	}
 	if c.handlers.byTopic[d.Topic].command {
 		if err := c.box.Tx(ctx, func(tx *Tx) error {
-			return tx.Send(bus.Extract(ctx, &d.Message), c.fault(d, fmt.Errorf("%s could not be done", d.Topic), false)) // the log says why
+			return tx.Send(ctx, c.fault(d, fmt.Errorf("%s could not be done", d.Topic), false)) // the log says why
 		}); err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/hubbub-go/hubbub/systems/bus"
 )
 
@@ -57,6 +59,7 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 	if double {
 		c.box.counts.doubles.Add(1)
 		c.box.config.Logger.DebugContext(ctx, "box: double", "topic", d.Topic, "key", d.Key)
+		tx.mark(ctx, "double")
 		return outcome{}, tx.repeat(ctx, d.Key, kept)
 	}
 	if h.command {
@@ -87,6 +90,7 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 	}
 	if refused {
 		c.box.counts.refused.Add(1)
+		tx.mark(ctx, "refused", attribute.String("exception.type", refusal.Kind), attribute.String("exception.message", refusal.Text))
 		if err := tx.Send(ctx, c.fault(d, refusal, true)); err != nil {
 			return outcome{}, err
 		}

@@ -42,9 +42,12 @@ func (t *Tx) put(ctx context.Context, m *bus.Message) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	header, err := json.Marshal(m.Header)
-	if err != nil {
-		return err
+	var header []byte
+	if len(m.Header) > 0 {
+		var err error
+		if header, err = json.Marshal(m.Header); err != nil {
+			return err
+		}
 	}
 	if _, err := t.Exec(ctx, "INSERT INTO outbox (id, key, topic, header, body, owner) VALUES (?, ?, ?, ?, ?, ?)",
 		m.ID, m.Key, m.Topic, string(header), m.Body, t.box.owner); err != nil {

@@ -73,8 +73,10 @@ func (b *Box) publish(ctx context.Context) (int, error) {
 		if err := rows.Scan(&seq, &m.ID, &m.Key, &m.Topic, &header, &m.Body); err != nil {
 			return 0, fmt.Errorf("read: %w", err)
 		}
-		if err := json.Unmarshal([]byte(header), &m.Header); err != nil {
-			return 0, fmt.Errorf("header of row %d: %w", seq, err)
+		if header != "" {
+			if err := json.Unmarshal([]byte(header), &m.Header); err != nil {
+				return 0, fmt.Errorf("header of row %d: %w", seq, err)
+			}
 		}
 		messages = append(messages, m)
 		numbers = append(numbers, strconv.FormatInt(seq, 10))

@@ -87,13 +87,7 @@ func (m *Machine[S]) happen(ctx context.Context, tx *box.Tx, e *event[S], id str
 	case errors.Is(err, sql.ErrNoRows):
 		c.created = true
 		c.ID, c.Created = id, c.Now
-		var carrier bus.Message
-		bus.Inject(ctx, &carrier)
-		text, err := json.Marshal(carrier.Header)
-		if err != nil {
-			return err
-		}
-		c.trace = string(text)
+		c.trace = bus.TraceText(ctx)
 	case err != nil:
 		return err
 	default:
@@ -159,7 +153,7 @@ func (c *Change[S]) stray(ctx context.Context, e *event[S]) error {
 // store writes the instance, and what follows from its new state.
 func (c *Change[S]) store(ctx context.Context, e *event[S]) error {
 	m := c.machine
-	entered := c.To != c.State
+	from, entered := c.State, c.To != c.State
 	c.State = c.To
 	c.Updated = c.Now
 	c.Version++
@@ -194,6 +188,7 @@ func (c *Change[S]) store(ctx context.Context, e *event[S]) error {
 		}
 	}
 	m.counts.changed.Add(1)
+	c.mark(ctx, e, from)
 	return c.history(ctx, e.name, c.note)
 }
 

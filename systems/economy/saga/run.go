@@ -2,11 +2,9 @@ package saga
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
-	"github.com/hubbub-go/hubbub/systems/bus"
 	"github.com/hubbub-go/hubbub/systems/bus/box"
 )
 
@@ -93,11 +91,7 @@ func (m *Machine[S]) fire(ctx context.Context, b *box.Box) (int, error) {
 			if e == nil {
 				return nil // of an older program
 			}
-			of, err := m.traceOf(ctx, tx, d.id)
-			if err != nil {
-				return err
-			}
-			return m.happen(of, tx, e, d.id, Due{})
+			return m.within(ctx, tx, d.id, "timer "+d.name, func(ctx context.Context) error { return m.happen(ctx, tx, e, d.id, Due{}) })
 		}); err != nil {
 			return 0, fmt.Errorf("timer %s of %s: %w", d.name, d.id, err)
 		}
@@ -144,26 +138,11 @@ func (m *Machine[S]) again(ctx context.Context, tx *box.Tx, d due) error {
 		tx.Now().Add(pause).UnixMilli(), m.name, d.id, d.name); err != nil {
 		return err
 	}
-	of, err := m.traceOf(ctx, tx, d.id)
-	if err != nil {
-		return err
-	}
 	m.counts.resent.Add(1)
-	tx.Logger().InfoContext(of, "saga: command had no answer, so send it again", "machine", m.name, "instance", d.id, "command", d.name, "attempt", d.attempt+1)
-	return tx.Send(of, rawLetter{d.name, d.id, d.body})
-}
-
-// traceOf returns ctx as part of the trace that an instance began in.
-func (m *Machine[S]) traceOf(ctx context.Context, tx *box.Tx, id string) (context.Context, error) {
-	var text string
-	if err := tx.QueryRow(ctx, "SELECT trace FROM saga WHERE machine = ? AND id = ?", m.name, id).Scan(&text); err != nil {
-		return nil, err
-	}
-	var carrier bus.Message
-	if err := json.Unmarshal([]byte(text), &carrier.Header); err != nil {
-		return nil, err
-	}
-	return bus.Extract(ctx, &carrier), nil
+	return m.within(ctx, tx, d.id, "resend "+d.name, func(ctx context.Context) error {
+		tx.Logger().InfoContext(ctx, "saga: command had no answer, so send it again", "machine", m.name, "instance", d.id, "command", d.name, "attempt", d.attempt+1)
+		return tx.Send(ctx, rawLetter{d.name, d.id, d.body})
+	})
 }
 
 // rawLetter is a letter that was built before.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hubbub-go/hubbub/systems/bus"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
 
@@ -132,7 +133,7 @@ func (t *teller) look(ctx context.Context) error {
 	return rows.Err()
 }
 
-type told struct{ purchase, user, body string }
+type told struct{ purchase, body, trace string }
 
 // tell tells users what they have not been told. A SQLite file has no other process, so there it is done with the lock of the
 // file: only the commit is between telling and noting it. On PostgreSQL a lease keeps other processes from it meanwhile.
@@ -145,7 +146,7 @@ func (t *teller) tell(ctx context.Context, users []string) error {
 	where := " WHERE told = 0 AND created > ? AND lease < ? AND user_id IN (" + marks(len(users)) + ")"
 	if t.s.store.Database() == "sqlite" {
 		return t.s.store.Tx(ctx, func(tx *store.Tx) error {
-			all, err := read(ctx, tx, "SELECT purchase, user_id, body FROM push"+where+" ORDER BY created", args...)
+			all, err := read(ctx, tx, "SELECT purchase, body, trace FROM push"+where+" ORDER BY created", args...)
 			if err != nil || len(all) == 0 {
 				return err
 			}
@@ -154,7 +155,7 @@ func (t *teller) tell(ctx context.Context, users []string) error {
 	}
 	var all []told
 	err := t.s.store.Tx(ctx, func(tx *store.Tx) (err error) {
-		all, err = read(ctx, tx, "UPDATE push SET lease = ?"+where+" RETURNING purchase, user_id, body", append([]any{now.Add(leaseTime).UnixMilli()}, args...)...)
+		all, err = read(ctx, tx, "UPDATE push SET lease = ?"+where+" RETURNING purchase, body, trace", append([]any{now.Add(leaseTime).UnixMilli()}, args...)...)
 		return err
 	})
 	if err != nil || len(all) == 0 {
@@ -172,7 +173,11 @@ func (t *teller) send(ctx context.Context, q store.Queryer, all []told) error {
 		if err := json.Unmarshal([]byte(p.body), &state); err != nil {
 			return fmt.Errorf("purchase %s: %w", p.purchase, err)
 		}
-		if err := t.s.hub.User(p.user).Send(ctx, TargetStatus, state); err != nil {
+		of, err := bus.WithTraceText(ctx, p.trace)
+		if err != nil {
+			return fmt.Errorf("purchase %s: %w", p.purchase, err)
+		}
+		if err := t.s.push(of, TargetStatus, state); err != nil {
 			return fmt.Errorf("purchase %s: %w", p.purchase, err)
 		}
 		args = append(args, p.purchase)
@@ -192,7 +197,7 @@ func read(ctx context.Context, q store.Queryer, query string, args ...any) (all 
 	defer rows.Close()
 	for rows.Next() {
 		var p told
-		if err := rows.Scan(&p.purchase, &p.user, &p.body); err != nil {
+		if err := rows.Scan(&p.purchase, &p.body, &p.trace); err != nil {
 			return nil, err
 		}
 		all = append(all, p)

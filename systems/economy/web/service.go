@@ -89,8 +89,9 @@ func Admin(scopes ...string) Policy {
 }
 
 // Handle serves a pattern of [http.ServeMux] for those whom the policy admits: others get 401 or 403 without a body.
+// Each request is a span of OpenTelemetry's global tracer provider.
 func (s *Service) Handle(pattern string, may Policy, e Endpoint) {
-	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+	s.mux.HandleFunc(pattern, traced(pattern, func(w http.ResponseWriter, r *http.Request) {
 		u, err := s.ask(r)
 		switch {
 		case errors.Is(err, auth.ErrUnavailable):
@@ -108,7 +109,7 @@ func (s *Service) Handle(pattern string, may Policy, e Endpoint) {
 				WriteProblem(w, r, s.log, err)
 			}
 		}
-	})
+	}))
 }
 
 // PathID returns the id in the path, or the problem of one that is none.

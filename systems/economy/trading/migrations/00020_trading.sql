@@ -32,11 +32,12 @@ CREATE TABLE account (
 );
 
 -- How purchases ended, for their buyers. told is when a connection of the buyer was sent it, 0 before; until lease another process
--- is about to.
+-- is about to. trace is the trace of the purchase.
 CREATE TABLE push (
     purchase TEXT   PRIMARY KEY,
     user_id  TEXT   NOT NULL,
     body     TEXT   NOT NULL,
+    trace    TEXT   NOT NULL,
     created  BIGINT NOT NULL,
     lease    BIGINT NOT NULL,
     told     BIGINT NOT NULL
