@@ -33,7 +33,8 @@ type Config struct {
 	GrantFirst bool
 	// Retention is how long a buyer who was away is told how a purchase ended. Default 1 h.
 	Retention time.Duration
-	// Hub are the options of the hub. RequireUser is always set. Its Backplane connects the nodes.
+	// Hub are the options of the hub. RequireUser is always set. Its Backplane connects the nodes; by default the
+	// bus does, if its server is elsewhere.
 	Hub hubbub.Options
 	// Box has the options of outbox and inbox; its Store and Bus are those of the service.
 	Box box.Config

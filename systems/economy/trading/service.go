@@ -17,6 +17,7 @@ import (
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/signalr"
+	"github.com/hubbub-go/hubbub/systems/bus"
 	"github.com/hubbub-go/hubbub/systems/bus/box"
 	"github.com/hubbub-go/hubbub/systems/economy/contracts"
 	"github.com/hubbub-go/hubbub/systems/economy/saga"
@@ -40,6 +41,7 @@ type Service struct {
 	hub       *hubbub.Hub
 	rest      *web.Service
 	teller    *teller
+	nodes     *bus.Broadcast // the backplane of the hub, if it has no other one
 	counts    counts
 
 	stop context.CancelFunc
@@ -73,6 +75,10 @@ func (s *Service) open(ctx context.Context) error {
 	}
 	s.machine = s.newMachine()
 	s.machine.Resend = s.config.Resend
+	if s.config.Hub.Backplane == nil && s.config.Bus.External() {
+		s.nodes = s.config.Bus.Broadcast()
+		s.config.Hub.Backplane = s.nodes
+	}
 	s.newHub()
 	s.routes()
 	if s.teller, err = newTeller(ctx, s); err != nil {
@@ -103,6 +109,9 @@ func (s *Service) Close() error {
 		s.teller.cancel()
 	}
 	s.work.Wait()
+	if s.nodes != nil {
+		s.nodes.Close()
+	}
 	if s.store == nil {
 		return nil
 	}
