@@ -23,12 +23,13 @@ type Purchase struct {
 	Error         *string        `json:"error,omitempty"`
 }
 
-// PurchaseState is what a buyer is told, the PurchaseState of the original.
+// PurchaseState is what a buyer is told, the PurchaseState of the original. In MessagePack its members have the names of the
+// original's class.
 type PurchaseState struct {
-	CorrelationID string    `json:"correlationId"`
+	CorrelationID string    `json:"correlationId" msgpack:"CorrelationId"`
 	CurrentState  string    `json:"currentState"`
-	UserID        string    `json:"userId"`
-	ItemID        string    `json:"itemId"`
+	UserID        string    `json:"userId" msgpack:"UserId"`
+	ItemID        string    `json:"itemId" msgpack:"ItemId"`
 	Quantity      int64     `json:"quantity"`
 	Received      time.Time `json:"received"`
 	PurchaseTotal *float64  `json:"purchaseTotal"`
