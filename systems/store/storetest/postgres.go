@@ -32,6 +32,8 @@ type server struct {
 	done chan struct{}
 	// alive is the writing end of what the guard reads: it ends with this process.
 	alive *os.File
+	// keep leaves the folder where it is when the server ends.
+	keep bool
 }
 
 var (
@@ -168,18 +170,20 @@ func command(as, program string, args ...string) *exec.Cmd {
 }
 
 // guard runs the server and ends it when its own input ends: when stop closes it, or when the test process dies. Then it also
-// removes the folder, its first argument.
+// removes the folder, its first argument, if there is one.
 const guard = `dir=$1; shift; exec 3<&0; "$@" 3<&- & pid=$!
 (cat <&3 >&2; kill -INT $pid; while kill -0 $pid; do sleep 0.05; done; rm -rf "$dir") 2>/dev/null &
 exec 3<&-; wait $pid`
 
 func (s *server) listen(as, program, data string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+	if s.port == 0 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		s.port = l.Addr().(*net.TCPAddr).Port
+		l.Close()
 	}
-	s.port = l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		return err
@@ -191,7 +195,11 @@ func (s *server) listen(as, program, data string) error {
 	}
 	defer in.Close()
 	s.alive = alive
-	s.cmd = command(as, "/bin/sh", "-c", guard, "guard", s.dir, program, "-D", data, "-p", strconv.Itoa(s.port),
+	goes := s.dir
+	if s.keep {
+		goes = ""
+	}
+	s.cmd = command(as, "/bin/sh", "-c", guard, "guard", goes, program, "-D", data, "-p", strconv.Itoa(s.port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200",
 		"-c", "shared_buffers=32MB")
 	s.cmd.Dir = s.dir
