@@ -29,9 +29,9 @@ type Config struct {
 	Keep time.Duration
 	// Clock is for tests. Default time.Now.
 	Clock func() time.Time
-	// Border is for tests that crash: it is called at each border that a crash may fall between, with its name:
-	// "committed" (state and outbox), "published", "removed" (from the outbox), "handled" (before commit), "acknowledged".
-	// Default: nothing.
+	// Border is for tests that crash: it is called at each border that a crash may fall between, with its name: "written" (state
+	// and outbox, before commit), "committed", "published", "removed" (from the outbox); "delivered" (a batch, before anything
+	// of it is done), "handled" (before commit), "acknowledged". Default: nothing.
 	Border func(name string)
 	// Logger hears of faults. Default slog.Default().
 	Logger *slog.Logger
@@ -163,7 +163,11 @@ func (b *Box) Tx(ctx context.Context, f func(tx *Tx) error) error {
 	var own *Tx
 	if err := b.config.Store.Tx(ctx, func(tx *store.Tx) error {
 		own = &Tx{Tx: tx, box: b}
-		return f(own)
+		if err := f(own); err != nil {
+			return err
+		}
+		b.config.Border("written")
+		return nil
 	}); err != nil {
 		return err
 	}

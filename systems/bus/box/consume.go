@@ -40,6 +40,7 @@ type outcome struct {
 }
 
 func (c *consumer) handle(ctx context.Context, batch []*bus.Delivery) {
+	c.box.config.Border("delivered")
 	jobs := make([]job, len(batch))
 	for i, d := range batch {
 		jobs[i] = c.begin(ctx, d)
