@@ -33,6 +33,12 @@ var sqliteDialect = &dialect{
 	},
 }
 
+// isConstraint reports whether a statement broke a rule of its table: then nothing of it stays, and the transaction goes on.
+func isConstraint(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == codes.SQLITE_CONSTRAINT
+}
+
 // openSQLite opens the file twice: one connection that writes, so that writers queue here and not in SQLite, and some that
 // read beside it, which WAL allows.
 func openSQLite(ctx context.Context, c Config) (*Store, error) {
@@ -74,16 +80,13 @@ func openSQLite(ctx context.Context, c Config) (*Store, error) {
 		write.Close()
 		return nil, err
 	}
-	return &Store{read: read, write: write, dialect: sqliteDialect}, nil
+	return &Store{read: read, write: write, dialect: sqliteDialect, group: &group{db: write}}, nil
 }
 
 func openFile(path string, pragmas url.Values, lock string, conns int) (*sql.DB, error) {
 	q := url.Values{"_pragma": pragmas["_pragma"], "_txlock": {lock}}
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode(), OmitHost: true}
-	db, err := sql.Open("sqlite", u.String())
-	if err != nil {
-		return nil, err
-	}
+	db := sql.OpenDB(&connector{&sqlite.Driver{}, u.String()})
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	return db, nil

@@ -46,6 +46,7 @@ type Store struct {
 	read    *sql.DB
 	write   *sql.DB
 	dialect *dialect
+	group   *group // of SQLite
 }
 
 // Queryer runs single statements: a [Store] or a [Tx]. Statements have ? for arguments on every database; a question mark
@@ -121,6 +122,13 @@ func (s *Store) Close() error {
 // Exec implements [Queryer] outside a transaction. Like [Store.Tx] it tries again where another transaction was in the way.
 func (s *Store) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	var n int64
+	if s.group != nil {
+		err := s.Tx(ctx, func(tx *Tx) (err error) {
+			n, err = tx.Exec(ctx, query, args...)
+			return err
+		})
+		return n, err
+	}
 	err := s.again(ctx, func() (err error) {
 		n, err = rows(s.write.ExecContext(ctx, s.rebind(query), args...))
 		return err

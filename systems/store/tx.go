@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -19,14 +20,25 @@ const (
 type Tx struct {
 	tx    *sql.Tx
 	store *Store
+
+	// Of SQLite, where others may be in the same transaction of the database:
+	ctx    context.Context // ends it
+	wrote  bool            // it left something
+	broken bool            // nobody knows what it left
 }
 
 // Tx runs f in a serializable transaction and commits it if f returns nil; otherwise, and if f panics, nothing of it stays. A
 // transaction that lost against another one is tried again, up to 12 times with growing pauses, so f may run several times and
-// must do nothing but use tx; the pauses take at most some two seconds. On SQLite write transactions run one after the other.
-// The transaction ends when ctx does. f's error is returned as it is.
+// must do nothing but use tx, nor wait for anything else; the pauses take at most some two seconds. On SQLite write transactions run
+// one after the other, and those that wait share a commit: f sees what others did before it, and is stored together with it or not
+// at all. The transaction ends when ctx does. f's error is returned as it is.
 func (s *Store) Tx(ctx context.Context, f func(tx *Tx) error) error {
-	return s.again(ctx, func() error { return s.once(ctx, f) })
+	return s.again(ctx, func() error {
+		if s.group != nil {
+			return s.group.do(ctx, s, f)
+		}
+		return s.once(ctx, f)
+	})
 }
 
 func (s *Store) once(ctx context.Context, f func(tx *Tx) error) error {
@@ -35,7 +47,7 @@ func (s *Store) once(ctx context.Context, f func(tx *Tx) error) error {
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer tx.Rollback() // does nothing after a commit
-	if err := f(&Tx{tx, s}); err != nil {
+	if err := f(&Tx{tx: tx, store: s}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -65,15 +77,52 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 
 // Exec implements [Queryer].
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	return rows(t.tx.ExecContext(ctx, t.store.rebind(query), args...))
+	ctx, err := t.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, err := rows(t.tx.ExecContext(ctx, t.store.rebind(query), args...))
+	t.follow(err, true)
+	return n, err
 }
 
 // Query implements [Queryer]. The rows must be closed before the next statement.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, t.store.rebind(query), args...)
+	ctx, err := t.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := t.tx.QueryContext(ctx, t.store.rebind(query), args...)
+	t.follow(err, !isSelect(query))
+	return r, err
 }
 
 // QueryRow implements [Queryer].
 func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, t.store.rebind(query), args...)
+	if own, err := t.enter(ctx); err == nil {
+		ctx = own
+	} else { // a row can have an error by its context alone
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(context.Background())
+		cancel()
+	}
+	r := t.tx.QueryRowContext(ctx, t.store.rebind(query), args...)
+	t.follow(r.Err(), !isSelect(query))
+	return r
 }
+
+// enter returns the context of a statement. On SQLite a running statement is not interrupted, for that would end the transaction
+// for all that are in it, and costs a goroutine for each; before each statement it is looked whether ctx has ended.
+func (t *Tx) enter(ctx context.Context) (context.Context, error) {
+	if t.ctx == nil {
+		return ctx, nil
+	}
+	for _, c := range []context.Context{t.ctx, ctx} {
+		if err := c.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return context.WithoutCancel(ctx), nil
+}
+
+func isSelect(query string) bool { return len(query) > 6 && strings.EqualFold(query[:6], "SELECT") }

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// mostTogether bounds the transactions that share a commit.
+const mostTogether = 64
+
+// group runs the write transactions of a SQLite file. There is one writer, and each commit waits for the disk, so those who wait
+// for their turn meanwhile get it one after the other in one transaction of SQLite and share its commit: either all of them are
+// stored or none is. A transaction that fails after it has written something takes the others back with it; then each of them runs
+// again, alone. Each function runs in the goroutine of its caller.
+type group struct {
+	db *sql.DB
+
+	mu      sync.Mutex
+	waiting []*member
+	led     bool // somebody runs them
+}
+
+// member is a transaction that waits for its turn or has it.
+type member struct {
+	ctx   context.Context
+	f     func(*Tx) error
+	store *Store
+
+	turn chan *sql.Tx  // comes with its turn
+	back chan struct{} // its turn is over
+	done chan error    // how it ended
+
+	gone    bool // it waits no more; guarded by the group's lock
+	started bool // it cannot leave any more; likewise
+
+	// After its turn:
+	tx     *Tx
+	err    error
+	failed bool // f panicked or ended its goroutine
+}
+
+// do runs f in a transaction.
+func (g *group) do(ctx context.Context, s *Store, f func(*Tx) error) error {
+	m := &member{ctx: ctx, f: f, store: s, turn: make(chan *sql.Tx), back: make(chan struct{}), done: make(chan error, 1)}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, m)
+	if !g.led {
+		g.led = true
+		go g.lead()
+	}
+	g.mu.Unlock()
+	end := ctx.Done()
+	for {
+		select {
+		case tx := <-m.turn:
+			m.run(tx)
+		case err := <-m.done:
+			return err
+		case <-end:
+			if g.leave(m) {
+				return fmt.Errorf("store: begin: %w", ctx.Err())
+			}
+			end = nil // its turn has begun, and is over soon
+		}
+	}
+}
+
+// leave takes back a member whose turn has not begun.
+func (g *group) leave(m *member) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m.gone = !m.started
+	return m.gone
+}
+
+// run is a member's turn, in its own goroutine.
+func (m *member) run(tx *sql.Tx) {
+	m.tx, m.err, m.failed = &Tx{tx: tx, store: m.store, ctx: m.ctx}, nil, true
+	defer func() { m.back <- struct{}{} }()
+	m.err = m.f(m.tx)
+	m.failed = false
+}
+
+// spoilt reports whether a member leaves something behind that must not be committed.
+func (m *member) spoilt() bool { return m.failed || m.tx.broken || m.err != nil && m.tx.wrote }
+
+// lead gives turns until nobody waits.
+func (g *group) lead() {
+	for {
+		g.mu.Lock()
+		n := min(len(g.waiting), mostTogether)
+		if n == 0 {
+			g.led = false
+			g.mu.Unlock()
+			return
+		}
+		together := g.waiting[:n:n]
+		g.waiting = g.waiting[n:]
+		g.mu.Unlock()
+		g.round(together)
+	}
+}
+
+// round gives a turn to each and commits.
+func (g *group) round(together []*member) {
+	tx, err := g.db.BeginTx(context.Background(), nil)
+	if err != nil {
+		tell(together, fmt.Errorf("store: begin: %w", err))
+		return
+	}
+	var had []*member
+	for i, m := range together {
+		if !g.start(m) {
+			continue
+		}
+		m.turn <- tx
+		<-m.back
+		had = append(had, m)
+		if !m.spoilt() {
+			continue
+		}
+		tx.Rollback()
+		if len(had) == 1 { // nobody else was in it
+			m.done <- m.err
+			if i+1 < len(together) {
+				g.round(together[i+1:])
+			}
+			return
+		}
+		g.alone(append(had, together[i+1:]...))
+		return
+	}
+	err = tx.Commit()
+	switch {
+	case err == nil:
+	case len(had) > 1 && isConstraint(err): // a rule that is checked at the end: find who broke it
+		g.alone(had)
+		return
+	default:
+		tell(had, fmt.Errorf("store: commit: %w", err))
+		return
+	}
+	for _, m := range had {
+		m.done <- m.err
+	}
+}
+
+// alone gives each a transaction of its own.
+func (g *group) alone(all []*member) {
+	for _, m := range all {
+		if !m.failed {
+			g.round([]*member{m})
+		}
+	}
+}
+
+// start reports whether a member still waits, and keeps it from leaving.
+func (g *group) start(m *member) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m.started = !m.gone
+	return m.started
+}
+
+func tell(all []*member, err error) {
+	for _, m := range all {
+		m.done <- err
+	}
+}
+
+// follow notes what a statement has done to the transaction that others may be in too. A statement that fails by a rule of its
+// table leaves nothing behind; after other errors SQLite may have ended the transaction.
+func (t *Tx) follow(err error, writes bool) {
+	switch {
+	case err == nil:
+		t.wrote = t.wrote || writes
+	case errors.Is(err, sql.ErrNoRows), isConstraint(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	default:
+		t.broken = true
+	}
+}
