@@ -14,7 +14,10 @@ import (
 // Consume handles the messages of a queue, until the box or the bus is closed. The messages of a batch share a transaction, and
 // so the wait for the disk; when it fails, each gets its own.
 func (b *Box) Consume(queue string, h *Handlers) error {
-	c := &consumer{box: b, queue: queue, handlers: h}
+	c := &consumer{box: b, queue: queue, handlers: h, names: make(map[string]string)}
+	for _, topic := range h.Topics() {
+		c.names[topic] = c.spanName(topic)
+	}
 	eater, err := b.config.Bus.Consume(queue, nil, c.handle)
 	if err != nil {
 		return err
@@ -29,6 +32,7 @@ type consumer struct {
 	box      *Box
 	queue    string
 	handlers *Handlers
+	names    map[string]string // of spans, by topic
 }
 
 // outcome is what becomes of a delivery after the commit; the zero one is done.

@@ -21,10 +21,13 @@ type job struct {
 	span trace.Span
 }
 
+// asConsumer is shared, so that a span that nobody looks at costs next to nothing.
+var asConsumer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
+
 // begin starts the span of a delivery, as part of the trace that the message came with. Names are those of OpenTelemetry's
 // conventions for messaging.
 func (c *consumer) begin(ctx context.Context, d *bus.Delivery) job {
-	ctx, span := tracer.Start(bus.Extract(ctx, &d.Message), "process "+c.queue+" "+d.Topic, trace.WithSpanKind(trace.SpanKindConsumer))
+	ctx, span := tracer.Start(bus.Extract(ctx, &d.Message), c.spanName(d.Topic), asConsumer...)
 	if span.IsRecording() {
 		span.SetAttributes(attribute.String("messaging.system", "nats"), attribute.String("messaging.operation.type", "process"),
 			attribute.String("messaging.operation.name", "process"), attribute.String("messaging.destination.name", d.Topic),
@@ -35,6 +38,13 @@ func (c *consumer) begin(ctx context.Context, d *bus.Delivery) job {
 		}
 	}
 	return job{d, ctx, span}
+}
+
+func (c *consumer) spanName(topic string) string {
+	if name, handled := c.names[topic]; handled {
+		return name
+	}
+	return "process " + c.queue + " " + topic
 }
 
 // became notes on the span what became of a delivery, when it is not the usual.
