@@ -39,8 +39,8 @@ type Config struct {
 	// Box has the options of outbox and inbox; its Store and Bus are those of the service.
 	Box box.Config
 	// Border is for tests that crash: it is called at each border that a crash may fall between, with its name: "accepted"
-	// (a purchase is stored and its buyer does not know), "telling" (before a buyer is told), "told" (before that is noted).
-	// Default: nothing.
+	// (a purchase is stored and its buyer does not know), "telling" (before a buyer is told), "told" (before that is noted),
+	// "noted" (after it). Default: nothing.
 	Border func(name string)
 	// Logger for what goes wrong. Default slog.Default().
 	Logger *slog.Logger

@@ -73,7 +73,9 @@ func (t *teller) run(ctx context.Context) {
 	var forgot time.Time
 	for {
 		for users := t.take(); len(users) > 0; users = t.take() {
-			if err := t.tell(ctx, users); err != nil && ctx.Err() == nil {
+			if err := t.tell(ctx, users); err == nil {
+				t.s.config.Border("noted")
+			} else if ctx.Err() == nil {
 				t.s.config.Logger.Warn("trading: tell buyers", "error", err) // found again by looking around
 			}
 		}
