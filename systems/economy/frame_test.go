@@ -50,6 +50,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 type world struct {
 	t        testing.TB
 	database store.Config
+	dir      string   // of the bus
 	bus      *bus.Bus // to publish past every outbox, and to count what waits
 	parts    map[string]*part
 	change   func(c *economy.Config)
@@ -70,7 +71,7 @@ type part struct {
 // newWorld opens all services in one system on new databases of a kind. change may be nil.
 func newWorld(t testing.TB, database string, change func(c *economy.Config)) *world {
 	t.Helper()
-	w := &world{t: t, database: storetest.Config(t, database, "x"), change: change}
+	w := &world{t: t, dir: t.TempDir(), database: storetest.Config(t, database, "x"), change: change}
 	all := w.serve("")
 	w.parts = map[string]*part{economy.Catalog: all, economy.Inventory: all, economy.Identity: all, economy.Trading: all}
 	all.start()
@@ -163,10 +164,7 @@ func (p *part) start() {
 	w.t.Helper()
 	c := economy.Config{URL: p.server.URL, Only: p.only, Database: w.database, Logger: slog.New(slog.NewTextHandler(testLog{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	c.Database.Logger = quiet()
-	c.Bus = bus.Config{URL: w.broker, Dir: w.database.Dir, SyncInterval: time.Minute, Logger: quiet()}
-	if c.Bus.Dir == "" {
-		c.Bus.Dir = w.t.TempDir()
-	}
+	c.Bus = bus.Config{URL: w.broker, Dir: w.dir, SyncInterval: time.Minute, Logger: quiet()}
 	if p.only != "" {
 		c.Issuer = w.parts[economy.Identity].server.URL
 	}
@@ -276,10 +274,16 @@ func (w *world) do(method, service, path, token, body string, headers ...string)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return readAll(w.t, res)
+}
+
+// readAll reads an answer to its end.
+func readAll(t testing.TB, res *http.Response) answer {
+	t.Helper()
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return answer{res.StatusCode, res.Header, string(b)}
 }
