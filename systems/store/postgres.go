@@ -55,7 +55,7 @@ func openPostgres(ctx context.Context, c Config) (*Store, error) {
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
-	s := &Store{read: db, write: db, dialect: postgresDialect}
+	s := &Store{read: db, write: db, dialect: postgresDialect, limit: c.Timeout}
 	if err := s.schema(ctx, c.Name); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("schema: %w", err)

@@ -25,6 +25,9 @@ type Config struct {
 	BusyTimeout time.Duration
 	// MaxReaders bounds the connections that read. Default 4 for SQLite; 10 for PostgreSQL, where they also write.
 	MaxReaders int
+	// Timeout bounds a transaction, and a statement of Exec, on PostgreSQL, so that a server that has gone without a word is given
+	// up. Default 1 min; negative: none.
+	Timeout time.Duration
 	// Logger hears of migrations. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -46,7 +49,8 @@ type Store struct {
 	read    *sql.DB
 	write   *sql.DB
 	dialect *dialect
-	group   *group // of SQLite
+	group   *group        // of SQLite
+	limit   time.Duration // of PostgreSQL, 0 for none
 }
 
 // Queryer runs single statements: a [Store] or a [Tx]. Statements have ? for arguments on every database; a question mark
@@ -74,6 +78,9 @@ func Open(ctx context.Context, c Config, migrations fs.FS) (*Store, error) {
 	}
 	if c.BusyTimeout == 0 {
 		c.BusyTimeout = 5 * time.Second
+	}
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
 	}
 	var s *Store
 	var err error
@@ -130,10 +137,20 @@ func (s *Store) Exec(ctx context.Context, query string, args ...any) (int64, err
 		return n, err
 	}
 	err := s.again(ctx, func() (err error) {
+		ctx, cancel := s.limited(ctx)
+		defer cancel()
 		n, err = rows(s.write.ExecContext(ctx, s.rebind(query), args...))
 		return err
 	})
 	return n, err
+}
+
+// limited returns ctx with the limit of a transaction.
+func (s *Store) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.limit <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.limit)
 }
 
 // Query implements [Queryer] for reading. It sees what was committed before it.

@@ -21,6 +21,9 @@ type Tx struct {
 	tx    *sql.Tx
 	store *Store
 
+	// Of PostgreSQL: the context that the transaction was begun with, and what bounds it.
+	given, within context.Context
+
 	// Of SQLite, where others may be in the same transaction of the database:
 	ctx    context.Context // ends it
 	wrote  bool            // it left something
@@ -31,7 +34,7 @@ type Tx struct {
 // transaction that lost against another one is tried again, up to 12 times with growing pauses, so f may run several times and
 // must do nothing but use tx, nor wait for anything else; the pauses take at most some two seconds. On SQLite write transactions run
 // one after the other, and those that wait share a commit: f sees what others did before it, and is stored together with it or not
-// at all. The transaction ends when ctx does. f's error is returned as it is.
+// at all. The transaction ends when ctx does, or [Config.Timeout] is over. f's error is returned as it is.
 func (s *Store) Tx(ctx context.Context, f func(tx *Tx) error) error {
 	return s.again(ctx, func() error {
 		if s.group != nil {
@@ -42,12 +45,14 @@ func (s *Store) Tx(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 func (s *Store) once(ctx context.Context, f func(tx *Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, s.dialect.tx)
+	within, cancel := s.limited(ctx)
+	defer cancel()
+	tx, err := s.write.BeginTx(within, s.dialect.tx)
 	if err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	defer tx.Rollback() // does nothing after a commit
-	if err := f(&Tx{tx: tx, store: s}); err != nil {
+	if err := f(&Tx{tx: tx, store: s, given: ctx, within: within}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -115,6 +120,9 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 // for all that are in it, and costs a goroutine for each; before each statement it is looked whether ctx has ended.
 func (t *Tx) enter(ctx context.Context) (context.Context, error) {
 	if t.ctx == nil {
+		if t.within != nil && ctx.Done() == t.given.Done() {
+			return valued{t.within, ctx}, nil
+		}
 		return ctx, nil
 	}
 	for _, c := range []context.Context{t.ctx, ctx} {
@@ -124,5 +132,17 @@ func (t *Tx) enter(ctx context.Context) (context.Context, error) {
 	}
 	return context.WithoutCancel(ctx), nil
 }
+
+// valued is a context that ends as one does and has the values of another one.
+type valued struct {
+	context.Context
+	values context.Context
+}
+
+// Value implements [context.Context].
+func (v valued) Value(key any) any { return v.values.Value(key) }
+
+// AfterFunc spares package context a goroutine for each context that is made from this one.
+func (v valued) AfterFunc(f func()) func() bool { return context.AfterFunc(v.Context, f) }
 
 func isSelect(query string) bool { return len(query) > 6 && strings.EqualFold(query[:6], "SELECT") }
