@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"examples/*":         {root, "auth", "signalr", "classic", "hubtest", "backplane/*"},
 	"examples/gateway":   {root, "signalr", "systems/gateway"},
 	"examples/relay":     {"systems/relay", "systems/store"},
+	"examples/saga":      {"systems/bus", "systems/economy", "systems/store"},
 }
 
 // testsMayImport lists what tests may import beyond that, by room; the star is for every room.
