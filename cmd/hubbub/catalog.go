@@ -51,7 +51,7 @@ func defaultCatalog() CatalogConfig {
 
 // takenPaths belong to others, with everything below them.
 var takenPaths = []string{"/api", "/signalr/v1", "/page", "/health", "/metrics", "/status", "/centro/parts", "/centro/pipelines", catalog.CorePath,
-	gateway.HubPath, "/chathub", gateway.SwaggerPath}
+	gateway.HubPath, "/chathub", gateway.SwaggerPath, "/economy", "/catalog-svc", "/inventory-svc", "/identity-svc", "/trading-svc"}
 
 func (l *loaded) checkCatalog() {
 	c, fault := &l.Catalog, l.set.Fault

@@ -50,6 +50,7 @@ type Config struct {
 	Catalog CatalogConfig `yaml:"catalog"`
 	Relay   RelayConfig   `yaml:"relay"`
 	Gateway GatewayConfig `yaml:"gateway"`
+	Economy EconomyConfig `yaml:"economy"`
 }
 
 // AuthConfig says which tokens of others are good, beside those that this server issues.
@@ -109,6 +110,7 @@ func defaultConfig() Config {
 	c.Catalog = defaultCatalog()
 	c.Relay = defaultRelay()
 	c.Gateway = defaultGateway()
+	c.Economy = defaultEconomy()
 	return c
 }
 
@@ -119,6 +121,7 @@ var settingFlags = map[string]string{
 	"database":   "database",
 	"log-level":  "log.level",
 	"log-format": "log.format",
+	"only":       "economy.only",
 }
 
 // loaded is a configuration and where its values come from.
@@ -158,6 +161,7 @@ func load(file string, environ []string, flags map[string]string) (*loaded, erro
 
 // check finds what is well-formed and still cannot work.
 func (l *loaded) check() {
+	l.alone()
 	fault := l.set.Fault
 	if _, port, err := net.SplitHostPort(l.Listen); err != nil || port == "" {
 		fault("listen", "%q, want HOST:PORT", l.Listen)
@@ -194,6 +198,7 @@ func (l *loaded) check() {
 	l.checkCatalog()
 	l.checkRelay()
 	l.checkGateway()
+	l.checkEconomy()
 }
 
 func (l *loaded) checkAuth() {

@@ -126,6 +126,7 @@ func settingFlag(flags *pflag.FlagSet, names ...string) {
 		"database":   "`postgres://…` keeps the state in PostgreSQL; default SQLite in the data folder",
 		"log-level":  "least `level` to log: debug, info, warn or error (default info)",
 		"log-format": "log `format`: text, json or auto (default auto)",
+		"only":       "run this `service` of Play Economy alone, at its own port: catalog, inventory, identity or trading",
 	}
 	for _, n := range names {
 		flags.String(n, "", usage[n])
@@ -183,7 +184,7 @@ a demo user, and its state in ./hubbub-data. It prints "listening on URL" when i
 			return p.serve(s, log, newReloader(l, func() (*loaded, error) { return p.load(c) }, s))
 		},
 	}
-	settingFlag(c.Flags(), "listen", "data", "database", "log-level", "log-format")
+	settingFlag(c.Flags(), "listen", "data", "database", "log-level", "log-format", "only")
 	return c
 }
 

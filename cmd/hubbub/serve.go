@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +36,7 @@ type server struct {
 	failed   chan error // the listener broke
 	serving  sync.WaitGroup
 	listener net.Listener
+	told     []string // lines for welcome
 }
 
 // newServer opens everything and serves. Close it when done, whether it was drained or not.
@@ -157,7 +160,7 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	at := &site{config: s.config, loaded: s.loaded, url: s.url, mux: mux, keys: ring, foreign: foreign, verify: issuer(ring).Verify, origin: origin, demo: s.demo,
-		development: s.keys.Development, log: s.log}
+		development: s.keys.Development, tell: s.tell, log: s.log}
 	if foreign != nil {
 		at.verify = auth.Any(at.verify, foreign)
 	}
@@ -182,7 +185,7 @@ func (s *server) build(ctx context.Context) (http.Handler, error) {
 	if err := s.describe(); err != nil {
 		return nil, err
 	}
-	cross, err := auth.CORS(auth.CORSOptions{Origins: s.trusted()})
+	cross, err := auth.CORS(auth.CORSOptions{Origins: s.trusted(), Headers: []string{"*"}, Methods: []string{http.MethodHead, http.MethodPut, http.MethodPatch}, Expose: []string{"Location"}})
 	if err != nil {
 		return nil, err
 	}
@@ -268,19 +271,31 @@ func (s *server) listen(handler http.Handler) error {
 	return nil
 }
 
+// tell keeps something for welcome.
+func (s *server) tell(title string, pairs ...string) {
+	if !slices.Contains(s.told, title+":") {
+		s.told = append(s.told, title+":")
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		s.told = append(s.told, fmt.Sprintf("  %-14s %s", pairs[i], pairs[i+1]))
+	}
+}
+
 // welcome tells a person what to try.
 func (s *server) welcome(w io.Writer) {
 	for _, one := range s.systems {
-		s.log.Info("mounted", "system", one.name, "hub", one.paths[0])
+		s.log.Info("mounted", "system", one.name, "path", cmp.Or(one.paths[0], "/"))
 	}
-	if s.demo == nil {
-		return
+	if s.demo != nil {
+		fmt.Fprintf(w, "\nDevelopment mode: for this machine only.\n  page      %s/\n  user      %s\n  password  %s", s.url, s.demo.Name, s.demo.Password)
+		if s.demo.path != "" {
+			fmt.Fprintf(w, "   (kept in %s)", s.demo.path)
+		}
+		fmt.Fprint(w, "\n\n")
 	}
-	fmt.Fprintf(w, "\nDevelopment mode: for this machine only.\n  page      %s/\n  user      %s\n  password  %s", s.url, s.demo.Name, s.demo.Password)
-	if s.demo.path != "" {
-		fmt.Fprintf(w, "   (kept in %s)", s.demo.path)
+	if len(s.told) > 0 {
+		fmt.Fprintf(w, "%s\n\n", strings.Join(s.told, "\n"))
 	}
-	fmt.Fprint(w, "\n\n")
 }
 
 // drain ends the server in order: not ready, no new connections, every connection asked to come back elsewhere, the rest of

@@ -31,7 +31,7 @@ func TestServe(t *testing.T) {
 		want       []string
 	}{
 		{"/health/live", "application/json; charset=utf-8", 200, []string{`{"status":"live"}`}},
-		{"/health/ready", "application/json; charset=utf-8", 200, []string{`{"status":"ready","checks":{"notify":"ok","relay":"ok"}}`}},
+		{"/health/ready", "application/json; charset=utf-8", 200, []string{`{"status":"ready","checks":{"economy":"ok","notify":"ok","relay":"ok"}}`}},
 		{"/metrics", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores", 200, []string{
 			"\nhubbub_connections{hub=\"notify\"} 0\n", "\nhubbub_messages_sent_total{hub=\"notify\"} 0\n",
 			"\nhubbub_connections_closed_total{hub=\"notify\",reason=\"slow\"} 0\n", "\nhubbub_build_info{version=", "\ngo_goroutines "}},
@@ -146,8 +146,8 @@ func TestDevelopmentKeysAreForLoopback(t *testing.T) {
 	if _, status := s.login(t, "demo", "x"); status != http.StatusUnauthorized {
 		t.Errorf("login of a demo user without development keys: status %d, want 401", status)
 	}
-	if strings.Contains(s.stderr.String(), "password") {
-		t.Errorf("a password in\n%s", s.stderr)
+	if strings.Contains(s.stderr.String(), "Development mode") {
+		t.Errorf("development mode in\n%s", s.stderr)
 	}
 	_, body := s.do(t, "GET", "/status", "", "")
 	if !strings.Contains(body, `"development":false`) {
@@ -164,7 +164,7 @@ func TestConfiguredUsers(t *testing.T) {
 	}
 	config := file(t, "hubbub.yaml", "notify:\n  users:\n  - userName: ann\n    passwordHash: "+strings.TrimSpace(hash.String())+"\n    rights: [ticketGet]\n")
 	s := start(t, t.TempDir(), []string{"HUBBUB_DEMO_USER=Ann"}, "--config", config)
-	if strings.Contains(s.stderr.String(), "password") {
+	if strings.Contains(s.stderr.String(), "Development mode") {
 		t.Errorf("a demo user beside a configured one of that name\n%s", s.stderr)
 	}
 	token, status := s.login(t, "ann", "open sesame")

@@ -35,7 +35,7 @@ type system struct {
 }
 
 // mounts are all systems, in the order in which they start. Each returns nil if it is turned off.
-var mounts = []func(context.Context, *site) (*system, error){mountNotify, mountCatalog, mountGateway, mountRelay}
+var mounts = []func(context.Context, *site) (*system, error){mountNotify, mountCatalog, mountGateway, mountRelay, mountEconomy}
 
 // site is what a system stands on.
 type site struct {
@@ -50,7 +50,9 @@ type site struct {
 	demo    *demoUser                // nil if there is none
 	// development is true with keys that the server made for itself: nobody else can reach it.
 	development bool
-	log         *slog.Logger
+	// tell shows a person something once, when the server has started: names and values in turn.
+	tell func(title string, pairs ...string)
+	log  *slog.Logger
 }
 
 // hubOptions returns the options that the configuration gives to every hub.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/cmd/hubbub/keyfile"
+	"github.com/hubbub-go/hubbub/systems/economy"
 	"github.com/hubbub-go/hubbub/systems/notify"
 )
 
@@ -28,9 +30,13 @@ func (p *Program) tokenCommand() *cobra.Command {
 		Use:   "token",
 		Short: "Print an access token that the server with the same keys accepts",
 		Long: `Print an access token that the server with the same --data or --config accepts. Whoever can read the keys can make one:
-there is no session behind it, so it ends with its time to live only, or when its key is rotated away.`,
+there is no session behind it, so it ends with its time to live only, or when its key is rotated away.
+
+A user with an @ is an account of Play Economy: the token is one for its four services, with the roles of the account and the scopes
+of the portal, from the issuer that was last served from the same --data or --config.`,
 		Example: `  hubbub token --user ann --scope "notifications:publish" --ttl 1h
-  hubbub token --user importer --scope "catalog:publish"`,
+  hubbub token --user importer --scope "catalog:publish"
+  hubbub token --user admin@play.com`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if user == "" {
@@ -42,6 +48,12 @@ there is no session behind it, so it ends with its time to live only, or when it
 			l, err := p.load(c)
 			if err != nil {
 				return err
+			}
+			if strings.Contains(user, "@") {
+				if name != "" || len(roles) > 0 || len(scopes) > 0 {
+					return errors.New("--name, --role and --scope are beside the e-mail of an account, which has its own, want --user and --ttl alone")
+				}
+				return p.accountToken(c.Context(), l, user, ttl)
 			}
 			f, created, err := keyfile.ReadOrCreate(l.keyPath())
 			if err != nil {
@@ -73,13 +85,25 @@ there is no session behind it, so it ends with its time to live only, or when it
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&user, "user", "", "user `id`, the claim sub")
+	flags.StringVar(&user, "user", "", "user `id`, the claim sub; or the e-mail of an account of Play Economy")
 	flags.StringVar(&name, "name", "", "`name` for people")
 	flags.StringArrayVar(&roles, "role", nil, "`role` of the user; may be repeated")
 	flags.StringArrayVar(&scopes, "scope", nil, "`scopes`, with blanks between them; may be repeated")
 	flags.DurationVar(&ttl, "ttl", time.Hour, "how long the token is good")
 	settingFlag(flags, "data")
 	return c
+}
+
+// accountToken prints the token of an account of Play Economy.
+func (p *Program) accountToken(ctx context.Context, l *loaded, email string, ttl time.Duration) error {
+	database := l.Config.database(nil)
+	database.Logger = newLogger(p.Stderr, l.Log.Level, l.Log.Format)
+	token, err := economy.IssueToken(ctx, database, email, ttl)
+	if err != nil {
+		return fail(exitFailed, err)
+	}
+	_, err = fmt.Fprintln(p.Stdout, token)
+	return fail(exitFailed, err)
 }
 
 func (p *Program) hashCommand() *cobra.Command {

@@ -136,19 +136,34 @@ func (c *Config) database(service string) store.Config {
 	return d
 }
 
-// clients may have people sign in at the identity service. A server that listens for this machine alone is found by both of the
-// machine's names.
+// servers are the addresses of the server. One that listens for this machine alone is found by both of the machine's names.
+func (c *Config) servers() []string {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	all := []string{c.URL}
+	if other := map[string]string{"localhost": "127.0.0.1", "127.0.0.1": "localhost"}[u.Hostname()]; other != "" {
+		u.Host = strings.TrimSuffix(net.JoinHostPort(other, u.Port()), ":")
+		all = append(all, u.String())
+	}
+	return all
+}
+
+// portals are the addresses of the embedded portal.
+func (c *Config) portals() []string {
+	all := []string{}
+	for _, s := range c.servers() {
+		all = append(all, s+PortalPath)
+	}
+	return all
+}
+
+// clients may have people sign in at the identity service.
 func (c *Config) clients() []identity.Client {
 	all := slices.Clone(c.Frontends)
-	servers := []string{c.URL}
-	if u, err := url.Parse(c.URL); err == nil {
-		if other := map[string]string{"localhost": "127.0.0.1", "127.0.0.1": "localhost"}[u.Hostname()]; other != "" {
-			u.Host = strings.TrimSuffix(net.JoinHostPort(other, u.Port()), ":")
-			servers = append(servers, u.String())
-		}
-	}
-	for _, s := range servers {
-		if s != "" && c.Only == "" {
+	if c.Only == "" {
+		for _, s := range c.servers() {
 			all = append(all, s, s+strings.TrimSuffix(PortalPath, "/"))
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/hubbub-go/hubbub/systems/economy/contracts"
 	"github.com/hubbub-go/hubbub/systems/economy/identity"
 	"github.com/hubbub-go/hubbub/systems/economy/inventory"
+	"github.com/hubbub-go/hubbub/systems/economy/portal"
 	"github.com/hubbub-go/hubbub/systems/economy/trading"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
@@ -188,6 +189,14 @@ func (s *System) Mount(mux interface{ Handle(string, http.Handler) }) error {
 			return err
 		}
 	}
+	if s.config.NoPortal || s.config.Only != "" {
+		return nil
+	}
+	page, err := portal.New(portal.Config{Issuer: s.config.Issuer, Addresses: s.config.portals()})
+	if err != nil {
+		return err
+	}
+	mux.Handle(PortalPath, http.StripPrefix(PortalPath[:len(PortalPath)-1], page))
 	return nil
 }
 
