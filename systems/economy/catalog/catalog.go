@@ -5,6 +5,7 @@ package catalog
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -87,8 +88,10 @@ func (s *Service) Close() error {
 	return s.store.Close()
 }
 
-// Ready reports whether the service can serve: whether its database answers.
-func (s *Service) Ready(ctx context.Context) error { return s.store.Ping(ctx) }
+// Ready reports whether the service can serve: whether its database and the bus answer. It blocks for them.
+func (s *Service) Ready(ctx context.Context) error {
+	return errors.Join(s.store.Ping(ctx), s.config.Bus.Ready(ctx))
+}
 
 // Mount serves the REST endpoints at their paths, /items and below, and /health, behind the PathBase of the configuration.
 func (s *Service) Mount(mux interface{ Handle(string, http.Handler) }) {

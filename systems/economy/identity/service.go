@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -130,8 +131,10 @@ func (s *Service) Close() error {
 	return s.store.Close()
 }
 
-// Ready reports whether the service can serve: whether its database answers.
-func (s *Service) Ready(ctx context.Context) error { return s.store.Ping(ctx) }
+// Ready reports whether the service can serve: whether its database and the bus answer. It blocks for them.
+func (s *Service) Ready(ctx context.Context) error {
+	return errors.Join(s.store.Ping(ctx), s.config.Bus.Ready(ctx))
+}
 
 // Issuer returns the claim "iss" of the tokens.
 func (s *Service) Issuer() string { return s.config.Issuer }

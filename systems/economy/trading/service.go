@@ -9,6 +9,7 @@ package trading
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -118,8 +119,10 @@ func (s *Service) Close() error {
 	return s.store.Close()
 }
 
-// Ready reports whether the service can serve: whether its database answers.
-func (s *Service) Ready(ctx context.Context) error { return s.store.Ping(ctx) }
+// Ready reports whether the service can serve: whether its database and the bus answer. It blocks for them.
+func (s *Service) Ready(ctx context.Context) error {
+	return errors.Join(s.store.Ping(ctx), s.config.Bus.Ready(ctx))
+}
 
 // Hub returns the hub, for counters and shutdown.
 func (s *Service) Hub() *hubbub.Hub { return s.hub }

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+
+	"github.com/hubbub-go/hubbub/systems/store"
 )
 
 // Problem is an error that goes to the client as problem details (RFC 9457).
@@ -62,13 +64,20 @@ func Write(w http.ResponseWriter, status int, v any) error {
 // errGone says that the client is not there any more.
 var errGone = errors.New("the client is gone")
 
-// WriteProblem answers with the problem that err is; of any other error the client learns nothing but that there was one.
+// WriteProblem answers with the problem that err is; one that passes (see [store.IsPassing]) is a 503; of any
+// other error the client learns nothing but that there was one.
 func WriteProblem(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	if errors.Is(err, errGone) {
 		return
 	}
 	p, ok := errors.AsType[*Problem](err)
-	if !ok {
+	switch {
+	case ok:
+	case store.IsPassing(err):
+		p = Failure(http.StatusServiceUnavailable, "The service cannot do this at the moment. Try again later.")
+		w.Header().Set("Retry-After", "1")
+		log.WarnContext(r.Context(), "economy: database is away", "method", r.Method, "path", r.URL.Path, "error", err)
+	default:
 		p = &Problem{Title: "An error occurred while processing your request.", Status: http.StatusInternalServerError}
 		if r.Context().Err() == nil {
 			log.ErrorContext(r.Context(), "economy: request failed", "method", r.Method, "path", r.URL.Path, "error", err)

@@ -5,11 +5,18 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/auth"
+)
+
+// How long a request may take, and the question whether the service is ready.
+const (
+	maximumTime  = 10 * time.Second
+	maximumReady = 3 * time.Second
 )
 
 // Service is the REST side of a service: a mux whose endpoints return errors, and know who asks.
@@ -23,12 +30,14 @@ type Service struct {
 type Endpoint func(w http.ResponseWriter, r *http.Request) error
 
 // NewService returns a service without endpoints, except /health/live and /health/ready. verify decides which access tokens are
-// good for it; they come by the header alone.
+// good for it; they come by the header alone. ready has 3 s to answer.
 func NewService(verify auth.Verifier, ready func(context.Context) error, log *slog.Logger) *Service {
 	s := &Service{mux: http.NewServeMux(), ask: auth.Token(Canonical(verify), nil), log: log}
 	s.mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("Healthy")) })
 	s.mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, r *http.Request) {
-		if err := ready(r.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), maximumReady)
+		defer cancel()
+		if err := ready(ctx); err != nil {
 			http.Error(w, "Unhealthy", http.StatusServiceUnavailable)
 			return
 		}
@@ -89,9 +98,12 @@ func Admin(scopes ...string) Policy {
 }
 
 // Handle serves a pattern of [http.ServeMux] for those whom the policy admits: others get 401 or 403 without a body.
-// Each request is a span of OpenTelemetry's global tracer provider.
+// Each request is a span of OpenTelemetry's global tracer provider, and has 10 s: a database that does not answer by then is a 503.
 func (s *Service) Handle(pattern string, may Policy, e Endpoint) {
 	s.mux.HandleFunc(pattern, traced(pattern, func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), maximumTime)
+		defer cancel()
+		r = r.WithContext(ctx)
 		u, err := s.ask(r)
 		switch {
 		case errors.Is(err, auth.ErrUnavailable):
