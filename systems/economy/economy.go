@@ -75,6 +75,11 @@ func (s *System) openIdentity(ctx context.Context) (err error) {
 	c := s.config.Identity
 	c.Database, c.Bus, c.Logger = s.config.database(Identity), s.bus, s.config.Logger
 	c.Issuer, c.PathBase = s.config.Issuer, s.config.base(Identity)
+	if s.config.Foreign {
+		if c.Verify, err = s.verifier(identity.Audience); err != nil {
+			return err
+		}
+	}
 	if c.Clients == nil {
 		c.Clients = s.config.clients()
 	}

@@ -94,20 +94,25 @@ func (a *account) updated() contracts.UserUpdated {
 	return contracts.UserUpdated{UserID: a.ID, Email: a.Email, NewTotalGil: a.Gil, Version: a.version}
 }
 
-// create adds an account and tells the others.
+// create adds an account with a password and tells the others.
 func (s *Service) create(ctx context.Context, email, userName, password string, roles ...string) (*account, error) {
-	if userName == "" {
-		userName = email
-	}
 	hash, err := s.passwords.hash(ctx, password)
 	if err != nil {
 		return nil, err
 	}
+	return s.add(ctx, uuid.New(), email, userName, hash, roles...)
+}
+
+// add adds an account and tells the others. No password has the hash "".
+func (s *Service) add(ctx context.Context, id uuid.UUID, email, userName, hash string, roles ...string) (*account, error) {
+	if userName == "" {
+		userName = email
+	}
 	a := &account{
-		User:     User{ID: uuid.New(), UserName: userName, Email: email, Gil: s.config.StartingGil, CreatedOn: s.box.Now()},
+		User:     User{ID: id, UserName: userName, Email: email, Gil: s.config.StartingGil, CreatedOn: s.box.Now()},
 		password: hash, roles: roles, version: 1,
 	}
-	err = s.box.Tx(ctx, func(tx *box.Tx) error {
+	err := s.box.Tx(ctx, func(tx *box.Tx) error {
 		if _, err := tx.Exec(ctx, "INSERT INTO account (id, email, email_key, user_name, password, roles, gil, created, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			a.ID.String(), a.Email, emailKey(a.Email), a.UserName, a.password, strings.Join(a.roles, " "), int64(a.Gil), a.CreatedOn.UnixMilli(), a.version); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/systems/bus"
 	"github.com/hubbub-go/hubbub/systems/bus/box"
 	"github.com/hubbub-go/hubbub/systems/economy/contracts"
@@ -41,6 +42,11 @@ type Config struct {
 	Issuer string
 	// PathBase is what stands before the paths of the service. Default: the path of Issuer.
 	PathBase string
+	// Verify decides which access tokens for [Audience] are good, of the OpenID provider of somebody else, whose address Issuer
+	// then is. The service itself is none then, nobody signs in at it, and it makes no account of an administrator: it keeps
+	// accounts only, which POST /register makes for whoever has a token, with the claim "sub", a UUID, as the id. PathBase has no
+	// default then. Default: the service is the provider.
+	Verify auth.Verifier
 	// Clients that may have people sign in. Default: [Frontend] of http://localhost:3000, of the Issuer's server and of
 	// /economy there, and [Postman].
 	Clients []Client
@@ -89,7 +95,9 @@ func (c *Config) setDefaults() error {
 		return errors.New("no bus, want one")
 	}
 	def(&c.Database.Name, "identity")
-	def(&c.PathBase, issuer.Path)
+	if c.Verify == nil {
+		def(&c.PathBase, issuer.Path)
+	}
 	def(&c.AdminEmail, "admin@play.com")
 	if !checkEmail(c.AdminEmail) {
 		return fmt.Errorf("administrator's e-mail %q, want one", c.AdminEmail)

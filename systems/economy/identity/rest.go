@@ -15,12 +15,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hubbub-go/hubbub/auth"
 	"github.com/hubbub-go/hubbub/systems/economy/web"
 )
 
 // restRoutes adds the users API.
-func (s *Service) restRoutes() {
-	s.rest = web.NewService(s.Verifier(Audience), s.Ready, s.config.Logger)
+func (s *Service) restRoutes(verify auth.Verifier) {
+	s.rest = web.NewService(verify, s.Ready, s.config.Logger)
 	admin := web.Admin("IdentityServerApi")
 	s.rest.Handle("GET /users", admin, s.getUsers)
 	s.rest.Handle("GET /users/{id}", admin, s.getUser)

@@ -70,6 +70,35 @@ func (s *Service) open(ctx context.Context) (err error) {
 	if s.box, err = box.Open(ctx, bc); err != nil {
 		return err
 	}
+	if s.foreign() {
+		if _, err := s.store.Exec(ctx, "DELETE FROM setting WHERE name = 'issuer'"); err != nil {
+			return err
+		}
+		s.restRoutes(s.config.Verify)
+		s.foreignRoutes()
+	} else {
+		if err := s.openProvider(ctx); err != nil {
+			return err
+		}
+		s.restRoutes(s.Verifier(Audience))
+	}
+	h := &box.Handlers{}
+	box.OnCommand(h, s.debit)
+	box.OnCommand(h, s.refund)
+	if err := s.box.Consume(contracts.IdentityQueue, h); err != nil {
+		return err
+	}
+	if s.foreign() {
+		return nil
+	}
+	var keeping context.Context
+	keeping, s.stop = context.WithCancel(context.Background())
+	s.work.Go(func() { s.keep(keeping) })
+	return nil
+}
+
+// openProvider makes the service an OpenID provider, with what it needs that is not there.
+func (s *Service) openProvider(ctx context.Context) (err error) {
 	s.keys = &keys{store: s.store, issuer: s.config.Issuer, lifetime: s.config.KeyLifetime}
 	if err := s.keys.rotate(ctx, s.box.Now()); err != nil {
 		return err
@@ -81,20 +110,8 @@ func (s *Service) open(ctx context.Context) (err error) {
 		s.config.Issuer); err != nil {
 		return err
 	}
-	if s.provider, err = newProvider(s); err != nil {
-		return err
-	}
-	s.restRoutes()
-	h := &box.Handlers{}
-	box.OnCommand(h, s.debit)
-	box.OnCommand(h, s.refund)
-	if err := s.box.Consume(contracts.IdentityQueue, h); err != nil {
-		return err
-	}
-	var keeping context.Context
-	keeping, s.stop = context.WithCancel(context.Background())
-	s.work.Go(func() { s.keep(keeping) })
-	return nil
+	s.provider, err = newProvider(s)
+	return err
 }
 
 // keep changes the signing key in time and removes what has expired.
@@ -146,7 +163,9 @@ func (s *Service) Box() *box.Box { return s.box }
 // below, and /health. It fails if the allowed origins make no sense.
 func (s *Service) Mount(mux interface{ Handle(string, http.Handler) }) error {
 	own := http.NewServeMux()
-	s.provider.routes(own)
+	if !s.foreign() {
+		s.provider.routes(own)
+	}
 	own.Handle("/", s.rest)
 	cors, err := auth.CORS(auth.CORSOptions{Origins: s.config.AllowedOrigins, NoCredentials: true, Methods: []string{http.MethodPut}})
 	if err != nil {
