@@ -25,7 +25,7 @@ export function show(main, shell) {
   main.replaceChildren(
     el("section", { class: "hero" },
       el("div", {},
-        el("h1", {}, "Buy a potion. Watch every step."),
+        el("h1", {}, el("span", {}, "Buy a potion. "), el("span", {}, "Watch every step.")),
         el("p", { class: "lead" }, "A small game economy of four services that sells items for gil, and tells you live what becomes of your purchase."),
         el("p", { class: "actions start" }, start),
         who ? el("p", { class: "quiet" }, "Welcome back, ", el("strong", {}, who.name), ".")

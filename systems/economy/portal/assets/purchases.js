@@ -64,7 +64,7 @@ function read() {
 function change(id, to) {
   if (!key) return null;
   const before = all.get(id) || {};
-  const p = { ...before, ...to };
+  const p = { id, ...before, ...to };
   all.set(id, p);
   const merged = new Map(read().map((q) => [q.id, q])); // another tab may have added some
   for (const q of all.values()) merged.set(q.id, q);

@@ -11,18 +11,16 @@ import { mood, outcome, what } from "./words.js";
 export const title = "Store";
 
 export async function show(main, shell) {
-  const balance = el("p", { class: "balance" });
   const shelf = el("div", { class: "shelf" });
   const list = el("ul", { class: "purchases" });
   const past = el("section", { "aria-labelledby": "past", hidden: true }, el("h2", { id: "past" }, "Your purchases"), list);
-  main.replaceChildren(el("div", { class: "title" }, el("h1", {}, "Store"), balance), shelf, past);
+  main.replaceChildren(el("div", { class: "title" }, el("h1", {}, "Store")), shelf, past);
   const cards = new Map();
   let now = null;
 
   const load = async () => {
     now = await api.store();
     shell.balance(now.userGil);
-    balance.replaceChildren("You have ", coins(now.userGil));
     const there = new Set(now.items.map((i) => i.id));
     for (const [id, card] of cards) if (!there.has(id)) { card.root.remove(); cards.delete(id); }
     shelf.querySelector(".empty")?.remove();
@@ -59,7 +57,7 @@ function makeCard(onbuy) {
   const notes = el("p", { class: "notes" });
   const price = el("p", { class: "price" });
   const button = el("button", { type: "button", class: "primary", onclick: onbuy }, "Buy");
-  const card = { item: null, root: el("article", { class: "card" }, el("div", { class: "text" }, name, description), notes, el("div", { class: "foot" }, price, button)) };
+  const card = { item: null, root: el("article", { class: "card" }, el("div", { class: "text" }, name, description), notes, el("div", { class: "till" }, price, button)) };
   card.update = (item) => {
     card.item = item;
     name.textContent = item.name;

@@ -28,6 +28,7 @@ async function person(options = DESKTOP) {
   const p = { context, complaints: [] };
   p.tab = async (page = "") => {
     const tab = await context.newPage();
+    tabs.add(tab);
     tab.setDefaultTimeout(30_000);
     tab.on("pageerror", (e) => p.complaints.push(e.stack || e.message));
     tab.on("console", (m) => { if (m.type() === "error" && !/Failed to load resource|WebSocket connection to/.test(m.text())) p.complaints.push(m.text()); });
@@ -155,9 +156,17 @@ async function buyer(options, name) {
   await p.leave();
 }
 
+const tabs = new Set(); // open ones, for a picture of what was there when it failed
 try {
   await buyer(DESKTOP, "Ada");
   await buyer(DARK, "Bea");
+} catch (err) {
+  for (const [i, tab] of [...tabs].entries()) {
+    if (tab.isClosed()) continue;
+    console.error(`tab ${i}: ${tab.url()}\n${await tab.locator("body").innerText().catch(String)}`);
+    if (folder) await tab.screenshot({ path: `${folder}/failed-${i}.png` }).catch(() => {});
+  }
+  throw err;
 } finally {
   await browser.close();
 }
