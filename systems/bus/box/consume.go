@@ -9,12 +9,13 @@ import (
 	"go.opentelemetry.io/otel/codes"
 
 	"github.com/hubbub-go/hubbub/systems/bus"
+	"github.com/hubbub-go/hubbub/systems/store"
 )
 
 // Consume handles the messages of a queue, until the box or the bus is closed. The messages of a batch share a transaction, and
 // so the wait for the disk; when it fails, each gets its own.
 func (b *Box) Consume(queue string, h *Handlers) error {
-	c := &consumer{box: b, queue: queue, handlers: h, names: make(map[string]string)}
+	c := &consumer{box: b, queue: queue, handlers: h, names: make(map[string]string), faulty: make(map[string]faults)}
 	for _, topic := range h.Topics() {
 		c.names[topic] = c.spanName(topic)
 	}
@@ -33,6 +34,7 @@ type consumer struct {
 	queue    string
 	handlers *Handlers
 	names    map[string]string // of spans, by topic
+	faulty   map[string]faults // by topic and id; of the one goroutine that handles
 }
 
 // outcome is what becomes of a delivery after the commit; the zero one is done.
@@ -57,6 +59,16 @@ func (c *consumer) handle(ctx context.Context, batch []*bus.Delivery) {
 
 func (c *consumer) work(ctx context.Context, jobs []job) {
 	outcomes, err := c.try(ctx, jobs)
+	for store.IsPassing(err) && ctx.Err() == nil {
+		away, back := c.away(ctx)
+		if !away {
+			break
+		}
+		if !back {
+			return // not settled, they come again, here or elsewhere
+		}
+		outcomes, err = c.try(ctx, jobs)
+	}
 	switch {
 	case err == nil:
 		for i, j := range jobs {
@@ -93,6 +105,7 @@ func (c *consumer) try(ctx context.Context, jobs []job) ([]outcome, error) {
 func (c *consumer) settle(j job, o outcome) {
 	ctx, d := j.ctx, j.Delivery
 	j.became(o)
+	c.forget(d)
 	var err error
 	switch {
 	case o.bury != "":
@@ -115,19 +128,23 @@ func (c *consumer) failed(j job, fault error) {
 	ctx, d := j.ctx, j.Delivery
 	j.span.SetStatus(codes.Error, fault.Error())
 	pauses := c.box.config.Pauses
+	n := c.note(d, fault)
 	c.box.counts.failed.Add(1)
-	c.box.config.Logger.WarnContext(ctx, "box: technical fault", "topic", d.Topic, "key", d.Key, "attempt", d.Attempt, "error", fault)
-	last := time.Second
-	if len(pauses) > 0 {
-		last = pauses[len(pauses)-1]
-	}
-	pause := last
-	if d.Attempt <= len(pauses) {
-		pause = pauses[d.Attempt-1]
-	} else if err := c.giveUp(ctx, d, fault); err != nil {
+	c.box.config.Logger.WarnContext(ctx, "box: technical fault", "topic", d.Topic, "key", d.Key, "faults", n.real, "passing", n.passing, "error", fault)
+	pause := passingTime
+	switch {
+	case n.real > len(pauses) || n.passing > mostPassing:
+		err := c.giveUp(ctx, d, n, fault)
+		if err == nil {
+			c.forget(d)
+			return
+		}
 		c.box.config.Logger.WarnContext(ctx, "box: cannot give it up, so try on", "topic", d.Topic, "key", d.Key, "error", err)
-	} else {
-		return
+		if len(pauses) > 0 {
+			pause = pauses[len(pauses)-1]
+		}
+	case !store.IsPassing(fault):
+		pause = pauses[n.real-1]
 	}
 	if err := d.Retry(pause); err != nil {
 		c.box.config.Logger.WarnContext(ctx, "box: ask again", "topic", d.Topic, "key", d.Key, "error", err)
@@ -135,10 +152,8 @@ func (c *consumer) failed(j job, fault error) {
 }
 
 // giveUp puts a message away, and tells the sender of a command. It fails while the database is away, and nothing is done.
-func (c *consumer) giveUp(ctx context.Context, d *bus.Delivery, fault error) error {
-	brief, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := c.box.config.Store.Ping(brief); err != nil {
+func (c *consumer) giveUp(ctx context.Context, d *bus.Delivery, n faults, fault error) error {
+	if err := c.ping(ctx); err != nil {
 		return err
 	}
 	if c.handlers.byTopic[d.Topic].command {
@@ -149,7 +164,7 @@ func (c *consumer) giveUp(ctx context.Context, d *bus.Delivery, fault error) err
 		}
 	}
 	c.box.counts.buried.Add(1)
-	return d.Bury(ctx, fmt.Sprintf("technical fault, %d attempts: %v", d.Attempt, fault))
+	return d.Bury(ctx, fmt.Sprintf("technical fault, %d attempts: %v", n.real+n.passing, fault))
 }
 
 func (c *consumer) fault(d *bus.Delivery, err error, final bool) fault {
