@@ -23,8 +23,9 @@ type Config struct {
 	Name string
 	// Replicas is how many servers of a cluster at URL keep each message, 1, 3 or 5. Default 1.
 	Replicas int
-	// SyncInterval is how long the server inside the process may keep in the page cache what it has acknowledged. It matters
-	// when the machine stops, not when the process does. Default 0: each message is on the disk before its Publish returns.
+	// SyncInterval is how long the server inside the process may keep in the page cache what it has acknowledged. It matters when
+	// the machine stops, not when the process does: then [Bus.Settle] says what senders have to keep themselves. Default 200 ms;
+	// negative: each message is on the disk before its Publish returns, which takes the disk's time for each of them.
 	SyncInterval time.Duration
 	// MaximumBytes bounds the messages that wait. Past it Publish waits too. Default 1 GiB.
 	MaximumBytes int64
@@ -35,7 +36,15 @@ type Config struct {
 	KeepDead time.Duration
 	// Logger hears of lost and new connections and of dead letters. Default slog.Default().
 	Logger *slog.Logger
+
+	settle time.Duration
 }
+
+// How often the server inside the process brings messages to the disk, and how long that may take.
+const (
+	syncInterval = 200 * time.Millisecond
+	settleTime   = 2 * time.Second
+)
 
 // MaximumBody is the most bytes that the body of a message may have.
 const MaximumBody = 512 << 10
@@ -71,6 +80,10 @@ func (c *Config) setDefaults() error {
 	}
 	if c.AckWait == 0 {
 		c.AckWait = 5 * time.Second
+	}
+	c.settle = 0
+	if c.SyncInterval == 0 && c.URL == "" {
+		c.SyncInterval, c.settle = syncInterval, settleTime
 	}
 	if c.KeepDead == 0 {
 		c.KeepDead = 30 * 24 * time.Hour

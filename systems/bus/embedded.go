@@ -20,7 +20,7 @@ func startServer(c *Config) (*server.Server, error) {
 	}
 	o := &server.Options{
 		ServerName: "hubbub-" + c.Name, DontListen: true, NoSigs: true, NoSystemAccount: true,
-		JetStream: true, StoreDir: filepath.Join(c.Dir, c.Name), SyncInterval: c.SyncInterval, SyncAlways: c.SyncInterval == 0,
+		JetStream: true, StoreDir: filepath.Join(c.Dir, c.Name), SyncInterval: max(c.SyncInterval, 0), SyncAlways: c.SyncInterval < 0,
 		JetStreamMaxMemory: 16 << 20, JetStreamMaxStore: c.MaximumBytes + maximumDeadBytes + 1<<20, MaxPayload: MaximumBody + 64<<10,
 	}
 	s, err := server.NewServer(o)

@@ -3,9 +3,15 @@ package bus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// Settle is how long after Publish a message can still be lost when the machine stops, and so how long its sender has to be able to
+// publish it again, under the same id. It is 0 where Config.SyncInterval says what may be lost, and for a server elsewhere, which
+// has settings of its own.
+func (b *Bus) Settle() time.Duration { return b.config.settle }
 
 // Publish puts messages on the bus, in their order, and returns when all of them are kept as [Config] says. While the server is
 // away or full it waits, until ctx ends or the bus is closed; then it does not know whether they are kept, so publish them again

@@ -69,7 +69,7 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 	if _, err := tx.Exec(ctx, "SAVEPOINT message"); err != nil {
 		return outcome{}, err
 	}
-	sent, then := tx.sent, len(tx.then)
+	sent, then := len(tx.sent), len(tx.then)
 	err = call(ctx, h, tx, d.Body)
 	o := outcome{}
 	refusal, refused := errors.AsType[*Refusal](err)
@@ -80,7 +80,7 @@ func (c *consumer) one(ctx context.Context, tx *Tx, d *bus.Delivery) (outcome, e
 		if _, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT message"); err != nil {
 			return outcome{}, err
 		}
-		tx.sent, tx.then = sent, tx.then[:then]
+		tx.sent, tx.then = tx.sent[:sent], tx.then[:then]
 		if tx.kept != nil {
 			tx.kept.list = nil
 		}

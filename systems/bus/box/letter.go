@@ -35,25 +35,15 @@ func (t *Tx) Send(ctx context.Context, letters ...Letter) error {
 	return nil
 }
 
-func (t *Tx) put(ctx context.Context, m *bus.Message) error {
+// put has a message written at the end of the transaction, with the others that it sends.
+func (t *Tx) put(_ context.Context, m *bus.Message) error {
 	if m.Key == "" {
 		m.Key = m.ID
 	}
 	if err := m.Check(); err != nil {
 		return err
 	}
-	var header []byte
-	if len(m.Header) > 0 {
-		var err error
-		if header, err = json.Marshal(m.Header); err != nil {
-			return err
-		}
-	}
-	if _, err := t.Exec(ctx, "INSERT INTO outbox (id, key, topic, header, body, owner) VALUES (?, ?, ?, ?, ?, ?)",
-		m.ID, m.Key, m.Topic, string(header), m.Body, t.box.owner); err != nil {
-		return fmt.Errorf("outbox: %w", err)
-	}
-	t.sent++
+	t.sent = append(t.sent, m)
 	t.kept.add(m)
 	return nil
 }
