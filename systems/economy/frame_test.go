@@ -573,3 +573,13 @@ func (g *gate) reached(t testing.TB) {
 }
 
 func (g *gate) open() { close(g.opened) }
+
+// list returns a list of objects.
+func (w *world) list(service, path, token string) (all []map[string]any) {
+	w.t.Helper()
+	a := w.wants(http.StatusOK, "GET", service, path, token, "")
+	if err := json.Unmarshal([]byte(a.body), &all); err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}

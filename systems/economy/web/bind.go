@@ -149,10 +149,12 @@ func (b *Body) OptionalInt(name string, least, most int64) *int64 {
 	return &n
 }
 
-// Gil returns an amount from 0 to most; one that is not there is 0.
+// Gil returns an amount from 0 to most; one that is not there is 0. Null is no amount: it is what JavaScript makes of an empty input.
 func (b *Body) Gil(name string, most contracts.Gil) contracts.Gil {
 	var g contracts.Gil
-	if b.value(name, &g, "an amount") && (g < 0 || g > most) {
+	if string(b.members[fold(name)]) == "null" {
+		b.Wrong(name, "The field %s is not an amount.", name)
+	} else if b.value(name, &g, "an amount") && (g < 0 || g > most) {
 		b.Wrong(name, "The field %s must be between 0 and %s.", name, most)
 	}
 	return g
