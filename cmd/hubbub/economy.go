@@ -16,6 +16,7 @@ import (
 	"github.com/hubbub-go/hubbub/systems/economy"
 	"github.com/hubbub-go/hubbub/systems/economy/contracts"
 	"github.com/hubbub-go/hubbub/systems/economy/identity"
+	"github.com/hubbub-go/hubbub/systems/economy/portal"
 	"github.com/hubbub-go/hubbub/systems/economy/trading"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
@@ -28,8 +29,10 @@ type EconomyConfig struct {
 	Portal  bool   `yaml:"portal" doc:"Serve the portal."`
 
 	Issuer struct {
-		URL     string `yaml:"url" doc:"Issuer of access tokens, the claim iss. Empty: /identity-svc of this server, or http://localhost:5002 for one service alone."`
-		Foreign bool   `yaml:"foreign" doc:"It is an OpenID provider of somebody else. Its tokens are taken in place of those of the identity service, which keeps the accounts only; sub is a UUID."`
+		URL     string   `yaml:"url" doc:"Issuer of access tokens, the claim iss. Empty: /identity-svc of this server, or http://localhost:5002 for one service alone."`
+		Client  string   `yaml:"client" doc:"The portal's client id at the issuer."`
+		Scopes  []string `yaml:"scopes" doc:"What the portal asks the issuer for. Empty: openid, profile, email, roles, offline_access and the scopes of the services."`
+		Foreign bool     `yaml:"foreign" doc:"It is an OpenID provider of somebody else. Its tokens are taken in place of those of the identity service, which keeps the accounts only; sub is a UUID."`
 	} `yaml:"issuer"`
 	Frontends []string `yaml:"frontends" doc:"Addresses of other portals, such as https://play.example.com, that people may sign in from. Empty, with development keys: http://localhost:3000. The server's trustedOrigins say which pages may call the services."`
 
@@ -54,7 +57,7 @@ type EconomyConfig struct {
 func defaultEconomy() EconomyConfig {
 	c := EconomyConfig{Enabled: true, Portal: true, Deadline: time.Minute, Resend: 5 * time.Second, Retention: time.Hour,
 		AdminEmail: "admin@play.com", StartingGil: 100, AccessTokenLifetime: time.Hour, PasswordCost: 10}
-	c.Broker.Replicas = 1
+	c.Broker.Replicas, c.Issuer.Client = 1, "frontend"
 	return c
 }
 
@@ -142,6 +145,7 @@ func economyConfig(at *site) economy.Config {
 		Foreign:   c.Issuer.Foreign,
 		Frontends: c.Frontends,
 		NoPortal:  !c.Portal,
+		Portal:    portal.Config{Client: c.Issuer.Client, Scopes: c.Issuer.Scopes},
 		Identity: identity.Config{
 			AdminEmail: c.AdminEmail, AdminPassword: c.AdminPassword, StartingGil: gil, AccessTokenLifetime: c.AccessTokenLifetime,
 			PasswordCost: c.PasswordCost,

@@ -14,6 +14,7 @@ import (
 	"github.com/hubbub-go/hubbub/systems/bus"
 	"github.com/hubbub-go/hubbub/systems/economy/contracts"
 	"github.com/hubbub-go/hubbub/systems/economy/identity"
+	"github.com/hubbub-go/hubbub/systems/economy/portal"
 	"github.com/hubbub-go/hubbub/systems/economy/trading"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
@@ -59,6 +60,8 @@ type Config struct {
 	Frontends []string
 	// NoPortal leaves the embedded portal out.
 	NoPortal bool
+	// Portal has options of the embedded portal: its Client and Scopes at a foreign issuer. Its addresses are set by the system.
+	Portal portal.Config
 	// Identity has options of that service. What the system itself sets in it is ignored.
 	Identity identity.Config
 	// Trading has options of that service. What the system itself sets in it is ignored.

@@ -197,7 +197,9 @@ func (s *System) Mount(mux interface{ Handle(string, http.Handler) }) error {
 	if s.config.NoPortal || s.config.Only != "" {
 		return nil
 	}
-	page, err := portal.New(portal.Config{Issuer: s.config.Issuer, Addresses: s.config.portals()})
+	o := s.config.Portal
+	o.Issuer, o.Addresses = s.config.Issuer, s.config.portals()
+	page, err := portal.New(o)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (c *Config) setDefaults() error {
 	def(&c.Hub, strings.TrimSuffix(c.Trading, "/")+"/messagehub")
 	def(&c.Issuer, c.Identity)
 	def(&c.Client, "frontend")
-	if c.Scopes == nil {
+	if len(c.Scopes) == 0 {
 		c.Scopes = []string{
 			"openid", "profile", "email", "roles", "offline_access", "catalog.fullaccess", "inventory.fullaccess", "trading.fullaccess", "IdentityServerApi",
 		}
