@@ -195,6 +195,8 @@ var inDocs = map[string]string{
 	"testing": "testing", "synctest": "testing/synctest", "time": "time", "url": "net/url",
 	"hubbub": modulePath, "signalr": modulePath + "/signalr", "classic": modulePath + "/classic", "auth": modulePath + "/auth", "hubtest": modulePath + "/hubtest",
 	"gateway": modulePath + "/systems/gateway", "relay": modulePath + "/systems/relay", "dial": modulePath + "/systems/dial",
+	"economy": modulePath + "/systems/economy", "bus": modulePath + "/systems/bus", "store": modulePath + "/systems/store",
+	"otel": "go.opentelemetry.io/otel", "trace": "go.opentelemetry.io/otel/trace",
 }
 
 // withImports adds the imports of a file without any.

@@ -3,6 +3,7 @@ package tracetest_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -74,19 +75,8 @@ func (w *world) sees(span trace.SpanContext, want string) {
 	}
 }
 
-// A purchase that goes well is one trace, which the client has begun.
-func TestCompleted(t *testing.T) {
-	t.Parallel()
-	storetest.Each(t, func(t *testing.T, database string) {
-		w := newWorld(t, database, time.Minute)
-		heard := w.listen()
-		span, traceparent := client()
-		id := uuid.New()
-		if status := w.post(2, id, w.token(), traceparent); status != http.StatusAccepted {
-			t.Fatalf("status %d", status)
-		}
-		w.hears(heard, id, "Completed")
-		w.sees(span, `
+// completed is the trace of a purchase that goes well. docs/economy.md has it too.
+const completed = `
 POST /purchase (server), transition Accepted
   process inventory GrantItems (consumer)
     process trading InventoryItemsGranted (consumer), transition Accepted ItemsGranted
@@ -100,8 +90,33 @@ POST /purchase (server), transition Accepted
         process trading UserUpdated (consumer)
       push ReceivePurchaseProgress (producer)
   push ReceivePurchaseProgress (producer)
-`)
+`
+
+// A purchase that goes well is one trace, which the client has begun.
+func TestCompleted(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		w := newWorld(t, database, time.Minute)
+		heard := w.listen()
+		span, traceparent := client()
+		id := uuid.New()
+		if status := w.post(2, id, w.token(), traceparent); status != http.StatusAccepted {
+			t.Fatalf("status %d", status)
+		}
+		w.hears(heard, id, "Completed")
+		w.sees(span, completed)
 	})
+}
+
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/economy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "```"+completed+"```") {
+		t.Errorf("docs/economy.md has not the trace%s", completed)
+	}
 }
 
 // So is one that is refused, with what takes it back.
