@@ -42,7 +42,7 @@ type Config struct {
 type Box struct {
 	config Config
 	owner  string
-	kick   chan struct{}
+	out    *outbox
 	counts counts
 
 	ctx    context.Context // of the pump
@@ -112,12 +112,14 @@ func Open(ctx context.Context, c Config) (*Box, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	b := &Box{config: c, owner: rand.Text(), kick: make(chan struct{}, 1)}
+	b := &Box{config: c, owner: rand.Text()}
+	b.out = newOutbox(b)
 	if err := b.takeOver(ctx); err != nil {
 		return nil, fmt.Errorf("box: open: %w", err)
 	}
 	b.ctx, b.stop = context.WithCancel(context.Background())
-	b.work.Go(b.pump)
+	b.work.Go(b.out.pump)
+	b.work.Go(b.out.remove)
 	b.work.Go(b.keep)
 	return b, nil
 }
@@ -150,7 +152,7 @@ func (b *Box) Close() error {
 type Tx struct {
 	*store.Tx
 	box  *Box
-	sent int
+	sent []*bus.Message
 	kept *answers // of the command that is being handled
 	then []func()
 }
@@ -162,20 +164,25 @@ func (t *Tx) AfterCommit(f func()) { t.then = append(t.then, f) }
 // Tx runs f in a transaction as [store.Store.Tx] does: f may run several times. What f sent is published after the commit.
 func (b *Box) Tx(ctx context.Context, f func(tx *Tx) error) error {
 	var own *Tx
-	if err := b.config.Store.Tx(ctx, func(tx *store.Tx) error {
-		own = &Tx{Tx: tx, box: b}
+	var sent []row
+	if err := b.config.Store.Tx(ctx, func(tx *store.Tx) (err error) {
+		own, sent = &Tx{Tx: tx, box: b}, nil
 		if err := f(own); err != nil {
+			return err
+		}
+		if sent, err = own.write(ctx); err != nil {
 			return err
 		}
 		b.config.Border("written")
 		return nil
 	}); err != nil {
+		if len(sent) > 0 { // perhaps the commit was done nevertheless
+			b.out.search()
+		}
 		return err
 	}
 	b.config.Border("committed")
-	if own.sent > 0 {
-		b.wake()
-	}
+	b.out.add(sent)
 	for _, f := range own.then {
 		f()
 	}
