@@ -22,7 +22,9 @@ func traced(pattern string, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, span := tracer.Start(traceContext.Extract(r.Context(), propagation.HeaderCarrier(r.Header)), pattern, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
-		r = r.WithContext(ctx)
+		if span.SpanContext().IsValid() {
+			r = r.WithContext(ctx)
+		}
 		if !span.IsRecording() {
 			h(w, r)
 			return
