@@ -109,7 +109,7 @@ type stage struct {
 	held map[string]func()
 }
 
-func newStage(t testing.TB) *stage {
+func newStage(t testing.TB, change func(c *economy.Config)) *stage {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -117,12 +117,15 @@ func newStage(t testing.TB) *stage {
 	}
 	s := &stage{t: t, dir: t.TempDir(), line: &line{Listener: l, conns: make(map[*wire]struct{})}, url: "http://" + l.Addr().String(), held: make(map[string]func())}
 	quiet := slog.New(slog.DiscardHandler)
-	s.system, err = economy.Open(t.Context(), economy.Config{
+	c := economy.Config{
 		URL: s.url, Database: store.Config{Dir: s.dir}, Logger: quiet,
 		Identity: identity.Config{AdminPassword: adminPassword, PasswordCost: bcrypt.MinCost},
-		Trading:  trading.Config{Deadline: 20 * time.Second, Resend: time.Second},
-	})
-	if err != nil {
+		Trading:  trading.Config{Resend: time.Second},
+	}
+	if change != nil {
+		change(&c)
+	}
+	if s.system, err = economy.Open(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
@@ -179,6 +182,7 @@ func (s *stage) hold(service string, on bool) error {
 	if err != nil {
 		return err
 	}
+	db.SetMaxOpenConns(1)
 	tx, err := db.Begin()
 	if err != nil {
 		db.Close()
@@ -217,31 +221,59 @@ func (s *stage) director() http.Handler {
 	})
 }
 
-// TestInBrowser: people use the portal with Chromium: they register, buy, see why not, lose the connection. HUBBUB_SCREENSHOTS names a
-// folder for pictures of all pages and states.
+// TestInBrowser: people use the portal with Chromium. HUBBUB_SCREENSHOTS names a folder for pictures of all pages and states.
 func TestInBrowser(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("../../../conformance/js/node_modules/playwright-core"); err != nil {
 		t.Fatalf("the npm packages are missing: node conformance/js/install.js installs them (%v)", err)
 	}
-	s := newStage(t)
+	for _, tt := range []struct {
+		scene  string // of testdata/portal.mjs
+		empty  bool
+		change func(c *economy.Config)
+	}{
+		{scene: "buying"},
+		{scene: "together", change: func(c *economy.Config) { c.Identity.AccessTokenLifetime = 5 * time.Second }},
+		{scene: "trouble", change: func(c *economy.Config) { c.Trading.Deadline = 15 * time.Second }},
+		{scene: "administration", empty: true},
+		{scene: "elsewhere"},
+	} {
+		t.Run(tt.scene, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, tt.change)
+			if !tt.empty {
+				s.fill()
+			}
+			s.play(tt.scene)
+		})
+	}
+}
+
+// fill puts items into the catalog.
+func (s *stage) fill() {
+	s.t.Helper()
 	for _, i := range []catalog.Item{
 		{Name: "Potion", Description: "Restores a small amount of HP.", Price: 5 * contracts.OneGil},
 		{Name: "Bronze sword", Description: "Deals a small amount of damage.", Price: 20 * contracts.OneGil},
 	} {
-		if _, err := s.system.Catalog().Create(t.Context(), i); err != nil {
-			t.Fatal(err)
+		if _, err := s.system.Catalog().Create(s.t.Context(), i); err != nil {
+			s.t.Fatal(err)
 		}
 	}
+}
+
+// play runs the script.
+func (s *stage) play(scene string) {
+	s.t.Helper()
 	director := httptest.NewServer(s.director())
-	t.Cleanup(director.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	s.t.Cleanup(director.Close)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Minute)
 	defer cancel()
-	args := []string{"testdata/portal.mjs", s.url + "/economy/", director.URL, adminEmail, adminPassword}
+	args := []string{"testdata/portal.mjs", scene, s.url + "/economy/", director.URL, adminEmail, adminPassword}
 	if folder := os.Getenv("HUBBUB_SCREENSHOTS"); folder != "" {
 		args = append(args, folder)
 	}
 	if out, err := exec.CommandContext(ctx, "node", args...).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+		s.t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -158,10 +158,16 @@ onChange(() => {
     el("button", { type: "button", class: "primary", onclick: () => enter(page) }, "Sign in"));
 });
 
+let alarm = 0; // a connection that comes back at once is no news
+
+const lost = () => el("p", {}, el("strong", {}, "Connection lost. "), "Trying again; what becomes of purchases is looked up meanwhile.");
+
 live.onState((state) => {
   $("live").className = "live " + state;
   $("live").textContent = { off: "", connecting: "Connecting …", connected: `Live over ${live.transport()}`, reconnecting: "Connection lost" }[state];
-  $("banner").replaceChildren(...(state === "reconnecting" ? [el("p", {}, el("strong", {}, "Connection lost. "), "Trying again; what becomes of purchases is looked up meanwhile.")] : []));
+  clearTimeout(alarm);
+  if (state === "reconnecting") alarm = setTimeout(() => $("banner").replaceChildren(lost()), 1500);
+  else $("banner").replaceChildren();
   if (state === "connected" && shown?.load) shown.load().catch(() => {});
 });
 

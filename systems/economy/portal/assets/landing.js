@@ -29,7 +29,7 @@ export function show(main, shell) {
         el("p", { class: "lead" }, "A small game economy of four services that sells items for gil, and tells you live what becomes of your purchase."),
         el("p", { class: "actions start" }, start),
         who ? el("p", { class: "quiet" }, "Welcome back, ", el("strong", {}, who.name), ".")
-          : el("p", { class: "quiet" }, "New players begin with some gil. The administrator fills the shelves: the first start of the server printed the account.")),
+          : el("p", { class: "quiet" }, "New players start with some gil to spend.")),
       el("figure", { class: "panel" }, timeline(example), el("figcaption", { class: "quiet" }, "A purchase as the store shows it: each step by the service that does it."))),
     el("section", { class: "facts" }, facts.map(([head, text]) => el("div", {}, el("h2", {}, head), el("p", {}, text)))));
 }

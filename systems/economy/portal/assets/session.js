@@ -8,10 +8,12 @@ import { sha256 } from "./sha256.js";
 
 const KEPT = "economy.session";
 const BEGUN = "economy.signin.";
-const EARLY = 60_000; // ms before its end at which an access token is renewed
+const EARLY = 60_000; // ms before its end at which an access token is renewed, or in the last fifth of its time
+const AGAIN = 5000; // ms after which a renewal is tried again that nobody answered
 
-let tokens = null; // { access, refresh, id, end }
+let tokens = null; // { access, refresh, id, due }; due is when they are renewed
 let renewal = null; // the one that is under way
+let timer = 0; // of the next one
 const listeners = new Set();
 
 // Ended is the error of who is not signed in, or not any more.
@@ -35,10 +37,7 @@ export const current = () => (tokens ? tokens.access : "");
 // token is an access token that is good for a while. fresh wants another one than a service has just refused.
 export async function token(fresh = false) {
   if (!tokens) throw new Ended();
-  if (fresh || Date.now() > tokens.end - EARLY) {
-    renewal = renewal || renew().finally(() => { renewal = null; });
-    await renewal;
-  }
+  if (fresh || Date.now() > tokens.due) await renewed();
   if (!tokens) throw new Ended();
   return tokens.access;
 }
@@ -106,7 +105,21 @@ async function exchange(grant) {
   if (response.status === 400 || response.status === 401) throw grant.code ? new Error(answer.error_description || "The sign-in has expired.") : new Ended();
   if (!response.ok) throw new Error(`The identity service answers ${response.status}.`);
   const { id = "" } = tokens || {};
-  tokens = { access: answer.access_token, refresh: answer.refresh_token, id: answer.id_token || id, end: Date.now() + answer.expires_in * 1000 };
+  const life = answer.expires_in * 1000;
+  tokens = { access: answer.access_token, refresh: answer.refresh_token, id: answer.id_token || id, due: Date.now() + life - Math.min(EARLY, life / 5) };
+  schedule();
+}
+
+// schedule renews tokens in time, so that the hub has a good one whenever it connects again.
+function schedule(wait = 0) {
+  clearTimeout(timer);
+  if (tokens?.refresh) timer = setTimeout(() => renewed().catch(() => schedule(AGAIN)), Math.min(Math.max(tokens.due - Date.now(), wait), 2 ** 31 - 1));
+}
+
+// renewed renews the tokens, once for all who wait for it.
+function renewed() {
+  renewal = renewal || renew().finally(() => { renewal = null; });
+  return renewal;
 }
 
 async function renew() {
@@ -151,6 +164,7 @@ function restore() {
   const kept = sessionStorage.getItem(KEPT);
   sessionStorage.removeItem(KEPT);
   if (kept && !tokens) tokens = JSON.parse(kept);
+  schedule();
 }
 
 restore();

@@ -48,7 +48,7 @@ export async function show(main, shell) {
 function empty() {
   return el("div", { class: "empty panel" }, el("h2", {}, "The shelves are empty"),
     user().admin ? el("p", {}, "Add items in the ", el("a", { href: link("catalog"), "data-to": "catalog" }, "catalog"), ".")
-      : el("p", {}, "An administrator has to add items to the catalog first."));
+      : el("p", {}, "The administrator adds items in the catalog. Its account was printed when the server started for the first time."));
 }
 
 function makeCard(onbuy) {
