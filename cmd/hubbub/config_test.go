@@ -42,6 +42,15 @@ func TestConfigCheck(t *testing.T) {
 		{"long keep-alive", "catalog:\n  classic:\n    keepAlive: 11s\n", `:3:16: catalog.classic.keepAlive: is 11s, want 2s to a third of disconnectTimeout`},
 		{"slow consumer", "catalog:\n  classic:\n    slowConsumer: wait\n", `:3:19: catalog.classic.slowConsumer: "wait", want one of close, dropOldest`},
 		{"no subscriptions", "catalog:\n  maxSubscriptionsPerConnection: 0\n", `:2:34: catalog.maxSubscriptionsPerConnection: is 0, want 1 or more`},
+		{"one service of none", "economy:\n  only: shop\n  broker:\n    url: nats://127.0.0.1:4222\n", `:2:9: economy.only: "shop", want one of catalog, inventory, identity, trading`},
+		{"address with a path", "economy:\n  url: https://play.example.com/shop\n", `:2:8: economy.url: "https://play.example.com/shop" has a path, want http://host or https://host`},
+		{"issuer with a slash", "economy:\n  issuer:\n    url: https://login.example.com/\n", `:3:10: economy.issuer.url: "https://login.example.com/", want http://host or https://host without a slash at its end`},
+		{"foreign issuer of nowhere", "economy:\n  issuer:\n    url: ''\n    foreign: true\n", `:3:10: economy.issuer.url: is empty, want the address of the foreign issuer`},
+		{"portal of nowhere", "economy:\n  frontends: [play]\n", `:2:14: economy.frontends: entry 1 is "play", want http://host or https://host`},
+		{"two replicas", "economy:\n  broker:\n    replicas: 2\n", `:3:15: economy.broker.replicas: is 2, want 1, 3 or 5`},
+		{"no time for a purchase", "economy:\n  deadline: 0s\n", `:2:13: economy.deadline: is 0s, want more than 0s`},
+		{"much to begin with", "economy:\n  startingGil: 1000001\n", `:2:16: economy.startingGil: is 1000001, want 0 to 1000000`},
+		{"cost of nothing", "economy:\n  passwordCost: 3\n", `:2:17: economy.passwordCost: is 3, want 4 to 20`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

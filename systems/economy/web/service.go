@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,8 +50,15 @@ func NewService(verify auth.Verifier, ready func(context.Context) error, log *sl
 	return s
 }
 
-// ServeHTTP implements [http.Handler].
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+// ServeHTTP implements [http.Handler]. As with the original a slash at the end of a path does not matter.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") {
+		u, own := *r.URL, *r
+		u.Path, u.RawPath = p[:len(p)-1], ""
+		own.URL, r = &u, &own
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
 // Mount serves the endpoints below base, "" or a path without a slash at its end, of a mux.
 func (s *Service) Mount(mux interface{ Handle(string, http.Handler) }, base string) {
