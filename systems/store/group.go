@@ -85,7 +85,7 @@ func (m *member) run(tx *sql.Tx) {
 }
 
 // spoilt reports whether a member leaves something behind that must not be committed.
-func (m *member) spoilt() bool { return m.failed || m.tx.broken || m.err != nil && m.tx.wrote }
+func (m *member) spoilt() bool { return m.failed || m.tx.broken || m.err != nil && m.tx.writes > 0 }
 
 // lead gives turns until nobody waits.
 func (g *group) lead() {
@@ -176,7 +176,9 @@ func tell(all []*member, err error) {
 func (t *Tx) follow(err error, writes bool) {
 	switch {
 	case err == nil:
-		t.wrote = t.wrote || writes
+		if writes {
+			t.writes++
+		}
 	case errors.Is(err, sql.ErrNoRows), isConstraint(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 	default:
 		t.broken = true

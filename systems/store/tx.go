@@ -26,9 +26,14 @@ type Tx struct {
 
 	// Of SQLite, where others may be in the same transaction of the database:
 	ctx    context.Context // ends it
-	wrote  bool            // it left something
 	broken bool            // nobody knows what it left
+
+	writes int // statements that may have left something
 }
+
+// Writes returns how many statements of the transaction have written something, or may have. Where it has not grown there is
+// nothing to undo.
+func (t *Tx) Writes() int { return t.writes }
 
 // Tx runs f in a serializable transaction and commits it if f returns nil; otherwise, and if f panics, nothing of it stays. A
 // transaction that lost against another one is tried again, up to 12 times with growing pauses, so f may run several times and

@@ -2,6 +2,7 @@ package box
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -58,7 +59,16 @@ func (c *consumer) handle(ctx context.Context, batch []*bus.Delivery) {
 }
 
 func (c *consumer) work(ctx context.Context, jobs []job) {
-	outcomes, err := c.try(ctx, jobs)
+	careful := jobs[0].Attempt > 1
+	try := func() ([]outcome, error) {
+		outcomes, err := c.try(ctx, jobs, careful)
+		if errors.Is(err, errUndo) {
+			careful = true
+			return c.try(ctx, jobs, careful)
+		}
+		return outcomes, err
+	}
+	outcomes, err := try()
 	for store.IsPassing(err) && ctx.Err() == nil {
 		away, back := c.away(ctx)
 		if !away {
@@ -67,7 +77,7 @@ func (c *consumer) work(ctx context.Context, jobs []job) {
 		if !back {
 			return // not settled, they come again, here or elsewhere
 		}
-		outcomes, err = c.try(ctx, jobs)
+		outcomes, err = try()
 	}
 	switch {
 	case err == nil:
@@ -86,15 +96,25 @@ func (c *consumer) work(ctx context.Context, jobs []job) {
 	}
 }
 
-// try handles deliveries in one transaction.
-func (c *consumer) try(ctx context.Context, jobs []job) ([]outcome, error) {
+// errUndo is the error of a transaction in which something of one message has to be undone, and there is no savepoint.
+var errUndo = errors.New("a message was refused after its handler had written something")
+
+// try handles deliveries in one transaction. Only a careful one sets savepoints: few messages are refused after something of them was
+// written.
+func (c *consumer) try(ctx context.Context, jobs []job, careful bool) ([]outcome, error) {
 	outcomes := make([]outcome, len(jobs))
 	err := c.box.Tx(ctx, func(tx *Tx) error {
+		in, err := tx.inboxOf(ctx, jobs)
+		if err != nil {
+			return err
+		}
 		for i, j := range jobs {
-			var err error
-			if outcomes[i], err = c.one(j.ctx, tx, j.Delivery); err != nil {
+			if outcomes[i], err = c.one(j.ctx, tx, in, j.Delivery, careful); err != nil {
 				return err
 			}
+		}
+		if err := in.remember(ctx); err != nil {
+			return err
 		}
 		c.box.config.Border("handled")
 		return nil
@@ -112,6 +132,7 @@ func (c *consumer) settle(j job, o outcome) {
 		c.box.counts.buried.Add(1)
 		err = d.Bury(ctx, o.bury)
 	case o.early:
+		c.box.counts.early.Add(1)
 		err = d.Retry(o.later)
 	default:
 		c.box.counts.handled.Add(1)

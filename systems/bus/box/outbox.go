@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -291,13 +290,7 @@ func runs(numbers []int64) func(yield func(first, last int64) bool) {
 func (t *Tx) write(ctx context.Context) ([]row, error) {
 	rows := make([]row, 0, len(t.sent))
 	for rest := t.sent; len(rest) > 0; {
-		n := 1
-		for _, size := range []int{64, 16, 4} {
-			if len(rest) >= size {
-				n = size
-				break
-			}
-		}
+		n := chunk(len(rest))
 		numbers, err := t.insert(ctx, rest[:n])
 		if err != nil {
 			return nil, fmt.Errorf("outbox: %w", err)
@@ -324,8 +317,7 @@ func (t *Tx) insert(ctx context.Context, messages []*bus.Message) ([]int64, erro
 		args = append(args, m.ID, m.Key, m.Topic, string(header), m.Body, t.box.owner)
 	}
 	numbers := make([]int64, 0, len(messages))
-	found, err := t.Query(ctx, "INSERT INTO outbox (id, key, topic, header, body, owner) VALUES "+
-		strings.Repeat("(?, ?, ?, ?, ?, ?), ", len(messages)-1)+"(?, ?, ?, ?, ?, ?) RETURNING seq", args...)
+	found, err := t.Query(ctx, "INSERT INTO outbox (id, key, topic, header, body, owner) VALUES "+tuples(len(messages), 6)+" RETURNING seq", args...)
 	if err != nil {
 		return nil, err
 	}
