@@ -24,7 +24,7 @@ export async function show(main, shell) {
 }
 
 function thing(i) {
-  return el("article", { class: "thing" }, el("p", { class: "many", "aria-label": `${i.quantity} pieces` }, gil(i.quantity)),
+  return el("article", { class: "thing" }, el("p", { class: "many", "aria-label": i.quantity === 1 ? "1 piece" : `${i.quantity} pieces` }, gil(i.quantity)),
     el("div", {}, el("h2", {}, i.name || "An item of the past"), i.description ? el("p", { class: "quiet" }, i.description) : null),
     el("p", { class: "quiet since" }, "since ", el("time", { datetime: i.acquiredDate }, day(i.acquiredDate))));
 }

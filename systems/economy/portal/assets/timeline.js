@@ -1,7 +1,7 @@
 // The steps of a purchase, from the order to the hand-over, as far as they are known.
 
 import { coins, el, svg } from "./dom.js";
-import { mood, why } from "./words.js";
+import { mood } from "./words.js";
 
 const ORDER = ["Accepted", "ItemsGranted", "GilDebited", "Completed"];
 
@@ -60,7 +60,7 @@ export function timeline(p) {
       const undone = failed && s.undone && confirmed(s.state);
       return line(undone ? "undone" : "done", undone ? [s.done, `, ${s.undone}`] : s.done, s.by, passed(p, (undone || {}).at || p.times[s.state]));
     }
-    if (failed && i === reached) return line("failed", s.todo, s.by, passed(p, p.times.Faulted), el("p", { class: "why" }, why(p.reason)));
+    if (failed && i === reached) return line("failed", s.todo, s.by, passed(p, p.times.Faulted), el("p", { class: "why" }, p.reason.endsWith("called off") ? "No answer in time" : "Refused"));
     if (failed) return null;
     return i === reached && mood(p) === "busy" ? line("doing", s.doing, s.by, null) : line("todo", s.todo, s.by, null);
   }));

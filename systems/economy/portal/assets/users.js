@@ -25,7 +25,7 @@ function table(all, load) {
   return el("table", {}, el("thead", {}, el("tr", {}, ["Player", "Gil", "Since"].map((h) => el("th", { scope: "col" }, h)), el("th", { scope: "col" }, el("span", { class: "hidden" }, "Actions")))),
     el("tbody", {}, all.map((u) => el("tr", {},
       el("th", { scope: "row" }, u.userName || u.email, u.id === user().id ? el("span", { class: "tag" }, "you") : null, u.userName !== u.email ? el("p", { class: "quiet" }, u.email) : null),
-      el("td", { "data-label": "Gil" }, coins(u.gil)), el("td", { "data-label": "Since" }, day(u.createdOn || u.createdDate)),
+      el("td", {}, coins(u.gil)), el("td", { "data-label": "Since" }, day(u.createdOn || u.createdDate)),
       el("td", { class: "verbs" }, verb("Edit", u, () => edit(u, load)), verb("Give", u, () => give(u)),
         u.id === user().id ? null : verb("Delete", u, () => remove(u, load)))))));
 }
