@@ -1,6 +1,9 @@
 package hubbub
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 type audience uint8
 
@@ -58,6 +61,41 @@ func (c Clients) Send(ctx context.Context, target string, args ...any) error {
 		return ErrNoCaller
 	}
 	return c.hub.send(ctx, c, target, args)
+}
+
+// Flush waits until everything that this goroutine has sent to the audience is written to the networks of its connections on this
+// node, and returns how many of them have it: not those that ended first, and when ctx ends not those that are still stuck. Send
+// alone leaves messages in queues, and a process that dies loses these. A connection that keeps messages for the case that its
+// client comes back, as those of the classic dialect do, has them when they are kept.
+func (c Clients) Flush(ctx context.Context) int {
+	if c.kind == toNobody || c.hub == nil {
+		return 0
+	}
+	type queue struct {
+		link *Link
+		mark uint64
+	}
+	var all []queue
+	m := &c.hub.life
+	m.mu.RLock()
+	m.each(c, func(l *Link) bool {
+		if !slices.Contains(c.except, l.id) {
+			all = append(all, queue{link: l})
+		}
+		return true
+	})
+	m.mu.RUnlock()
+	for i := range all { // all of them write at once
+		all[i].mark = all[i].link.out.mark()
+		all[i].link.out.wake()
+	}
+	n := 0
+	for _, q := range all {
+		if q.link.out.flush(ctx, q.mark, q.link.ctx.Done()) {
+			n++
+		}
+	}
+	return n
 }
 
 // SingleClient is one connection, which can also be asked for a result.

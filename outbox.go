@@ -17,7 +17,12 @@ type Outbox struct {
 	head   int
 	bytes  int
 	closed bool
+	proper bool          // closed by Finish
 	room   chan struct{} // not nil while somebody waits for room
+
+	// Messages that were ever pushed, taken, and taken before the transport came back, which it does after it has written.
+	pushed, taken, written uint64
+	came                   chan struct{} // not nil while somebody waits for the transport to come back
 }
 
 type outboxItem struct {
@@ -63,6 +68,7 @@ func (o *Outbox) append(b []byte, t MessageType) {
 	}
 	o.items = append(o.items, outboxItem{b, t})
 	o.bytes += len(b)
+	o.pushed++
 }
 
 // PushWait is Push that waits for room: until timeout (then [ErrSlow]) or until ctx ends (then its error). It fills the queue
@@ -115,7 +121,7 @@ func (o *Outbox) Finish(b []byte, t MessageType) {
 	if b != nil {
 		o.append(b, t)
 	}
-	o.closed = true
+	o.closed, o.proper = true, true
 	o.release()
 	o.mu.Unlock()
 	o.wake()
@@ -132,10 +138,15 @@ func (o *Outbox) Discard() {
 }
 
 // Take hands the waiting messages to f, oldest first, until f returns false; that message and those behind it stay. It
-// reports how many stay. f must be quick and must not use the Outbox.
+// reports how many stay. Whoever takes again has written what was taken before. f must be quick and must not use the Outbox.
 func (o *Outbox) Take(f func(b []byte, t MessageType) bool) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.written = o.taken
+	if o.came != nil {
+		close(o.came)
+		o.came = nil
+	}
 	for o.head < len(o.items) {
 		it := &o.items[o.head]
 		if !f(it.b, it.t) {
@@ -144,6 +155,7 @@ func (o *Outbox) Take(f func(b []byte, t MessageType) bool) int {
 		o.bytes -= len(it.b)
 		*it = outboxItem{}
 		o.head++
+		o.taken++
 	}
 	if o.head == len(o.items) {
 		o.head = 0
@@ -157,6 +169,46 @@ func (o *Outbox) Take(f func(b []byte, t MessageType) bool) int {
 		o.release()
 	}
 	return len(o.items) - o.head
+}
+
+// mark returns what [Outbox.flush] is to wait for: everything that was pushed until now.
+func (o *Outbox) mark() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.pushed
+}
+
+// flush waits until the transport has written everything up to a mark, and reports whether it has: until ctx or the connection
+// ends.
+func (o *Outbox) flush(ctx context.Context, mark uint64, ended <-chan struct{}) bool {
+	for {
+		o.mu.Lock()
+		if o.written >= mark {
+			o.mu.Unlock()
+			return true
+		}
+		if o.came == nil {
+			o.came = make(chan struct{})
+		}
+		came := o.came
+		o.mu.Unlock()
+		o.wake()
+		select {
+		case <-came:
+		case <-ended:
+			return o.said(mark)
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// said reports whether everything up to a mark was written to a connection that has ended: one that ends properly writes what waits
+// before, and does not come back.
+func (o *Outbox) said(mark uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.written >= mark || o.proper && o.taken >= mark
 }
 
 // release lets everybody go who waits for room. It needs o.mu.

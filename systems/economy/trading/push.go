@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,25 +14,30 @@ import (
 )
 
 const (
-	lookAround = time.Second     // how often a teller looks for what it was not woken for
-	leaseTime  = 5 * time.Second // after which another process may tell what one was about to
-	mostUsers  = 200             // that are told in one go
+	lookAround = time.Second           // how often a teller looks for what it was not woken for
+	leaseTime  = 5 * time.Second       // after which another process may tell what one was about to
+	mostUsers  = 200                   // that are told in one go
+	briefly    = 20 * time.Millisecond // how long the others wait for a buyer whose connections are stuck
+	stuckTime  = 15 * time.Second      // after which connections that are stuck are gone
+	noteTime   = 5 * time.Second
 	wakeTopic  = "economy.trading.push"
 )
 
 // teller tells buyers how their purchases ended: those who are connected to this process. What it could not tell stays in the
-// store; a buyer who connects gets it then. It tells first and notes it then, so that a crash between doubles and does not lose.
+// store; a buyer who connects gets it then. It tells what is stored, waits until that has left the process, and notes it then, so
+// that a crash between doubles and does not lose.
 type teller struct {
 	s      *Service
 	cancel func() // of the backplane
 
-	mu    sync.Mutex
-	users map[string]struct{} // to look at
-	woken chan struct{}
+	mu      sync.Mutex
+	users   map[string]struct{} // to look at
+	telling map[string]struct{} // purchases that are told and not noted
+	woken   chan struct{}
 }
 
 func newTeller(ctx context.Context, s *Service) (*teller, error) {
-	t := &teller{s: s, users: make(map[string]struct{}), woken: make(chan struct{}, 1), cancel: func() {}}
+	t := &teller{s: s, users: make(map[string]struct{}), telling: make(map[string]struct{}), woken: make(chan struct{}, 1), cancel: func() {}}
 	if b := s.config.Hub.Backplane; b != nil {
 		cancel, err := b.Subscribe(ctx, wakeTopic, func(data []byte) { t.wake(string(data)) })
 		if err != nil {
@@ -73,9 +79,7 @@ func (t *teller) run(ctx context.Context) {
 	var forgot time.Time
 	for {
 		for users := t.take(); len(users) > 0; users = t.take() {
-			if err := t.tell(ctx, users); err == nil {
-				t.s.config.Border("noted")
-			} else if ctx.Err() == nil {
+			if err := t.tell(ctx, users); err != nil && ctx.Err() == nil {
 				t.s.config.Logger.Warn("trading: tell buyers", "error", err) // found again by looking around
 			}
 		}
@@ -135,11 +139,29 @@ func (t *teller) look(ctx context.Context) error {
 	return rows.Err()
 }
 
-type told struct{ purchase, body, trace string }
+type told struct {
+	purchase, user, body, trace string
+}
 
-// tell tells users what they have not been told. A SQLite file has no other process, so there it is done with the lock of the
-// file: only the commit is between telling and noting it. On PostgreSQL a lease keeps other processes from it meanwhile.
+// tell tells users what they have not been told.
 func (t *teller) tell(ctx context.Context, users []string) error {
+	all, err := t.claim(ctx, users)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	t.s.config.Border("telling")
+	for _, p := range all {
+		// Who is connected here has it even where other nodes cannot be reached: those come to it by looking around.
+		if err := t.send(ctx, p); err != nil && ctx.Err() == nil {
+			t.s.config.Logger.Warn("trading: tell a buyer", "purchase", p.purchase, "error", err)
+		}
+	}
+	return t.confirm(ctx, all)
+}
+
+// claim returns what users are to be told, and nobody else is about to tell. What is read is committed: somebody who is told what
+// a crash makes undone would be told otherwise later. A SQLite file has no other process; on PostgreSQL a lease keeps those away.
+func (t *teller) claim(ctx context.Context, users []string) (all []told, err error) {
 	now := t.s.box.Now()
 	args := []any{t.oldest(), now.UnixMilli()}
 	for _, u := range users {
@@ -147,47 +169,100 @@ func (t *teller) tell(ctx context.Context, users []string) error {
 	}
 	where := " WHERE told = 0 AND created > ? AND lease < ? AND user_id IN (" + marks(len(users)) + ")"
 	if t.s.store.Database() == "sqlite" {
-		return t.s.store.Tx(ctx, func(tx *store.Tx) error {
-			all, err := read(ctx, tx, "SELECT purchase, body, trace FROM push"+where+" ORDER BY created", args...)
-			if err != nil || len(all) == 0 {
-				return err
-			}
-			return t.send(ctx, tx, all)
+		all, err = read(ctx, t.s.store, "SELECT purchase, user_id, body, trace FROM push"+where+" ORDER BY created", args...)
+	} else {
+		args = append([]any{now.Add(leaseTime).UnixMilli()}, args...)
+		err = t.s.store.Tx(ctx, func(tx *store.Tx) (err error) {
+			all, err = read(ctx, tx, "UPDATE push SET lease = ?"+where+" RETURNING purchase, user_id, body, trace", args...)
+			return err
 		})
 	}
-	var all []told
-	err := t.s.store.Tx(ctx, func(tx *store.Tx) (err error) {
-		all, err = read(ctx, tx, "UPDATE push SET lease = ?"+where+" RETURNING purchase, body, trace", append([]any{now.Add(leaseTime).UnixMilli()}, args...)...)
-		return err
-	})
-	if err != nil || len(all) == 0 {
-		return err
+	if err != nil {
+		return nil, err
 	}
-	return t.send(ctx, t.s.store, all)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all = slices.DeleteFunc(all, func(p told) bool {
+		_, found := t.telling[p.purchase]
+		return found
+	})
+	for _, p := range all {
+		t.telling[p.purchase] = struct{}{}
+	}
+	return all, nil
 }
 
-// send tells, and notes that it did.
-func (t *teller) send(ctx context.Context, q store.Queryer, all []told) error {
-	t.s.config.Border("telling")
+// forget makes it possible to tell again.
+func (t *teller) forget(all []told) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range all {
+		delete(t.telling, p.purchase)
+	}
+}
+
+func (t *teller) send(ctx context.Context, p told) error {
+	var state PurchaseState
+	if err := json.Unmarshal([]byte(p.body), &state); err != nil {
+		return err
+	}
+	of, err := bus.WithTraceText(ctx, p.trace)
+	if err != nil {
+		return err
+	}
+	return t.s.push(of, TargetStatus, state)
+}
+
+// confirm notes what has left the process. It does not wait long for a buyer whose connections are stuck: others do.
+func (t *teller) confirm(ctx context.Context, all []told) error {
+	byUser := make(map[string][]told)
+	for _, p := range all {
+		byUser[p.user] = append(byUser[p.user], p)
+	}
+	var left []told
+	brief, cancel := context.WithTimeout(ctx, briefly)
+	defer cancel()
+	for user, some := range byUser {
+		if t.s.hub.User(user).Flush(brief) > 0 {
+			left = append(left, some...)
+			continue
+		}
+		t.s.work.Go(func() { t.await(ctx, user, some) })
+	}
+	return t.note(left)
+}
+
+// await is confirm for a buyer whose connections are stuck or gone. Where none of them gets it, the buyer is told again by the next.
+func (t *teller) await(ctx context.Context, user string, all []told) {
+	ctx, cancel := context.WithTimeout(ctx, stuckTime)
+	defer cancel()
+	if t.s.hub.User(user).Flush(ctx) == 0 {
+		t.forget(all)
+		t.wake(user)
+		return
+	}
+	if err := t.note(all); err != nil {
+		t.s.config.Logger.Warn("trading: tell buyers", "error", err)
+	}
+}
+
+// note writes down that buyers were told, also while the service stops.
+func (t *teller) note(all []told) error {
+	if len(all) == 0 {
+		return nil
+	}
+	defer t.forget(all)
+	t.s.config.Border("told")
 	args := []any{t.s.box.Now().UnixMilli()}
 	for _, p := range all {
-		var state PurchaseState
-		if err := json.Unmarshal([]byte(p.body), &state); err != nil {
-			return fmt.Errorf("purchase %s: %w", p.purchase, err)
-		}
-		of, err := bus.WithTraceText(ctx, p.trace)
-		if err != nil {
-			return fmt.Errorf("purchase %s: %w", p.purchase, err)
-		}
-		if err := t.s.push(of, TargetStatus, state); err != nil {
-			return fmt.Errorf("purchase %s: %w", p.purchase, err)
-		}
 		args = append(args, p.purchase)
 	}
-	t.s.config.Border("told")
-	if _, err := q.Exec(ctx, "UPDATE push SET told = ? WHERE purchase IN ("+marks(len(all))+")", args...); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
+	defer cancel()
+	if _, err := t.s.store.Exec(ctx, "UPDATE push SET told = ? WHERE purchase IN ("+marks(len(all))+")", args...); err != nil {
 		return fmt.Errorf("note what buyers were told: %w", err)
 	}
+	t.s.config.Border("noted")
 	return nil
 }
 
@@ -199,7 +274,7 @@ func read(ctx context.Context, q store.Queryer, query string, args ...any) (all 
 	defer rows.Close()
 	for rows.Next() {
 		var p told
-		if err := rows.Scan(&p.purchase, &p.body, &p.trace); err != nil {
+		if err := rows.Scan(&p.purchase, &p.user, &p.body, &p.trace); err != nil {
 			return nil, err
 		}
 		all = append(all, p)
