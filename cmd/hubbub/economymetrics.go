@@ -45,6 +45,14 @@ var (
 	purchaseSuccess = economyDesc("purchase_success_total", "Purchases that ended as Completed on this node.", "item_id")
 	purchaseFailed  = economyDesc("purchase_failed_total", "Purchases that ended as Faulted on this node.", "item_id")
 
+	// As those of purchases by item; items that the catalog does not know are neither granted nor updated.
+	economyGranted = economyDesc("items_granted_total", "Purchases whose items were reserved, or handed out before they were paid, on this node.", "item_id")
+	economyUpdated = economyDesc("items_updated_total", "Changes of items of the catalog on this node.", "item_id")
+
+	economyCreated    = economyDesc("hubbub_economy_items_created_total", "Items added to the catalog on this node.")
+	economyDeleted    = economyDesc("hubbub_economy_items_deleted_total", "Items taken out of the catalog on this node.")
+	economyDelivered  = economyDesc("hubbub_economy_items_delivered_total", "Purchases whose reserved items were handed out on this node.")
+	economySubtracted = economyDesc("hubbub_economy_items_subtracted_total", "Purchases whose items were taken back on this node.")
 	economyDebited    = economyDesc("gil_debited_total", "Purchases whose gil was debited on this node.")
 	economyRefunded   = economyDesc("gil_refunded_total", "Purchases whose gil was given back on this node.")
 	economyRegistered = economyDesc("hubbub_economy_accounts_registered_total", "Accounts registered on this node.")
@@ -72,7 +80,8 @@ var boxValues = []struct {
 
 // Describe implements [prometheus.Collector].
 func (c economyCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{purchaseStarted, purchaseSuccess, purchaseFailed, economyDebited, economyRefunded, economyRegistered,
+	for _, d := range []*prometheus.Desc{purchaseStarted, purchaseSuccess, purchaseFailed, economyGranted, economyUpdated, economyCreated,
+		economyDeleted, economyDelivered, economySubtracted, economyDebited, economyRefunded, economyRegistered,
 		economySignIns, economyResent, economyLate, economyWaiting, economyQueued} {
 		out <- d
 	}
@@ -99,6 +108,22 @@ func (c economyCollector) Collect(out chan<- prometheus.Metric) {
 		n := t.Machine().Stats()
 		count(economyResent, n.Resent)
 		count(economyLate, n.Late)
+	}
+	if s := c.s.Catalog(); s != nil {
+		n := s.Stats()
+		for item, times := range n.Updated {
+			count(economyUpdated, times, item.String())
+		}
+		count(economyCreated, n.Created)
+		count(economyDeleted, n.Deleted)
+	}
+	if s := c.s.Inventory(); s != nil {
+		n := s.Stats()
+		for item, times := range n.Granted {
+			count(economyGranted, times, item.String())
+		}
+		count(economyDelivered, n.Delivered)
+		count(economySubtracted, n.Subtracted)
 	}
 	if i := c.s.Identity(); i != nil {
 		n := i.Stats()

@@ -79,6 +79,9 @@ func TestEconomyMetrics(t *testing.T) {
 		t.Fatalf("create an item: status %d: %s", res.StatusCode, body)
 	}
 	potion := regexp.MustCompile(`[0-9a-f-]{36}`).FindString(body)
+	if res, body := s.do(t, "PUT", "/catalog-svc/items/"+potion, admin, `{"name":"Potion","description":"Restores HP","price":5}`); res.StatusCode != http.StatusNoContent {
+		t.Fatalf("change an item: status %d: %s", res.StatusCode, body)
+	}
 	s.eventually(t, "the store sells potions", "/trading-svc/store", admin, potion)
 	for _, item := range []string{potion, uuid.NewString()} {
 		purchase := fmt.Sprintf(`{"itemId":%q,"quantity":1,"idempotencyId":%q}`, item, uuid.NewString())
@@ -89,6 +92,8 @@ func TestEconomyMetrics(t *testing.T) {
 	for _, want := range []string{
 		`purchase_started_total{item_id="` + potion + `"} 1`, `purchase_success_total{item_id="` + potion + `"} 1`,
 		`purchase_started_total{item_id=""} 1`, `purchase_failed_total{item_id=""} 1`, `gil_debited_total 1`,
+		`items_granted_total{item_id="` + potion + `"} 1`, `items_updated_total{item_id="` + potion + `"} 1`, `hubbub_economy_items_created_total 1`,
+		`hubbub_economy_items_deleted_total 0`, `hubbub_economy_items_delivered_total 1`, `hubbub_economy_items_subtracted_total 0`,
 		`hubbub_economy_dead_letters_total{service="trading"} 0`, `hubbub_economy_queue_messages{queue="trading"} 0`,
 		`hubbub_economy_outbox_waiting{service="trading"} 0`, `hubbub_connections{hub="MessageHub"} 0`,
 	} {

@@ -47,6 +47,7 @@ type Service struct {
 	store  *store.Store
 	box    *box.Box
 	rest   *web.Service
+	counts counts
 }
 
 //go:embed migrations/*.sql

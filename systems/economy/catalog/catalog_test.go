@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ const patience = 30 * time.Second
 
 // shop is a catalog behind an HTTP server.
 type shop struct {
+	*catalog.Service
 	t      testing.TB
 	bus    *bus.Bus
 	url    string
@@ -59,7 +61,7 @@ func open(t *testing.T, database string) *shop {
 		server.Close()
 		s.Close()
 	})
-	return &shop{t, b, server.URL + "/catalog-svc", issuer}
+	return &shop{s, t, b, server.URL + "/catalog-svc", issuer}
 }
 
 func (s *shop) token(role, scope string) string {
@@ -167,6 +169,10 @@ func TestItems(t *testing.T) {
 					t.Errorf("%s of nothing: %d %s", r[0], status, got)
 				}
 			}
+		}
+		want := catalog.Stats{Created: 1, Deleted: 1, Updated: map[uuid.UUID]uint64{uuid.MustParse(id): 1}}
+		if got := s.Stats(); !reflect.DeepEqual(got, want) {
+			t.Errorf("counts %+v, want %+v", got, want)
 		}
 	})
 }

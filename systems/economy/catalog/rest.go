@@ -112,6 +112,7 @@ func (s *Service) Create(ctx context.Context, i Item) (Item, error) {
 			i.ID.String(), i.Name, i.Description, int64(i.Price), i.Stock, i.CreatedDate.UnixMilli()); err != nil {
 			return err
 		}
+		tx.AfterCommit(func() { s.counts.note(func(n *Stats) { n.Created++ }) })
 		return tx.Send(ctx, i.event(1))
 	}); err != nil {
 		return Item{}, fmt.Errorf("catalog: create item: %w", err)
@@ -148,6 +149,7 @@ func (s *Service) putItem(w http.ResponseWriter, r *http.Request) error {
 			i.Name, i.Description, int64(i.Price), i.Stock, id.String()).Scan(&version); err != nil {
 			return err
 		}
+		tx.AfterCommit(func() { s.counts.updated(id) })
 		return tx.Send(ctx, contracts.CatalogItemUpdated(i.event(version)))
 	})
 	return changed(w, id, err)
@@ -164,6 +166,7 @@ func (s *Service) deleteItem(w http.ResponseWriter, r *http.Request) error {
 		if err := tx.QueryRow(ctx, "DELETE FROM item WHERE id = ? RETURNING version", id.String()).Scan(&version); err != nil {
 			return err
 		}
+		tx.AfterCommit(func() { s.counts.note(func(n *Stats) { n.Deleted++ }) })
 		return tx.Send(ctx, contracts.CatalogItemDeleted{ItemID: id, Version: version + 1})
 	})
 	return changed(w, id, err)

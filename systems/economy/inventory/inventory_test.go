@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -217,7 +218,25 @@ func TestStock(t *testing.T) {
 		d.say(grant)
 		d.hears("InventoryItemUpdated", `"newTotalQuantity":1000`)
 		d.hears("InventoryItemsGranted", grant.CorrelationID.String())
+		d.counted(inventory.Stats{Granted: map[uuid.UUID]uint64{item: 2}, Delivered: 1, Subtracted: 1})
+		d.say(grant)
+		d.hears("InventoryItemsGranted", grant.CorrelationID.String()) // said again, and nothing done
+		d.say(contracts.SubtractItems{UserID: user, CatalogItemID: item, Quantity: 3, CorrelationID: first})
+		d.hears("InventoryItemsSubtracted", first.String())
+		d.counted(inventory.Stats{Granted: map[uuid.UUID]uint64{item: 2}, Delivered: 1, Subtracted: 1})
 	})
+}
+
+// counted wants the counts to become so: they follow the commit, as what others hear does.
+func (d *depot) counted(want inventory.Stats) {
+	d.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !reflect.DeepEqual(d.Stats(), want) {
+		if time.Now().After(deadline) {
+			d.t.Fatalf("counts %+v, want %+v", d.Stats(), want)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func TestRefusals(t *testing.T) {

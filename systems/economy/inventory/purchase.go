@@ -73,6 +73,7 @@ func (s *Service) grant(ctx context.Context, tx *box.Tx, m contracts.GrantItems)
 	if err := note(ctx, tx, m.CorrelationID, m.UserID, m.CatalogItemID, m.Quantity, state); err != nil {
 		return err
 	}
+	tx.AfterCommit(func() { s.counts.granted(m.CatalogItemID) })
 	return tx.Send(ctx, contracts.InventoryItemsGranted{CorrelationID: m.CorrelationID})
 }
 
@@ -93,6 +94,7 @@ func (s *Service) deliver(ctx context.Context, tx *box.Tx, m contracts.DeliverIt
 		if err := note(ctx, tx, m.CorrelationID, m.UserID, m.CatalogItemID, quantity, granted); err != nil {
 			return err
 		}
+		tx.AfterCommit(s.counts.delivered)
 	}
 	return tx.Send(ctx, contracts.InventoryItemsDelivered{CorrelationID: m.CorrelationID})
 }
@@ -112,6 +114,7 @@ func (s *Service) subtract(ctx context.Context, tx *box.Tx, m contracts.Subtract
 		if err := s.sell(ctx, tx, m.CatalogItemID, -quantity); err != nil {
 			return err
 		}
+		tx.AfterCommit(s.counts.subtracted)
 	}
 	if err := note(ctx, tx, m.CorrelationID, m.UserID, m.CatalogItemID, m.Quantity, subtracted); err != nil {
 		return err
