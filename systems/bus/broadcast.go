@@ -48,7 +48,11 @@ func (r *Broadcast) Publish(_ context.Context, channel string, data []byte) erro
 	if r.ended() {
 		return fmt.Errorf("bus: broadcast: %w", ErrClosed)
 	}
-	if err := r.bus.conn.Publish(r.bus.channelSubject(channel), data); err != nil {
+	err := r.bus.conn.Publish(r.bus.channelSubject(channel), data)
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		err = nats.ErrDisconnected
+	}
+	if err != nil {
 		return fmt.Errorf("bus: broadcast: %w", err)
 	}
 	return nil

@@ -8,8 +8,13 @@ import (
 	"github.com/hubbub-go/hubbub/systems/bus/box"
 )
 
-// look is how often a machine looks for timers that are due and commands without an answer.
-const look = 100 * time.Millisecond
+// How often a machine looks for timers that are due and commands without an answer, also when it could not, and how long looking
+// may take.
+const (
+	look      = 100 * time.Millisecond
+	lookAgain = time.Second
+	lookTime  = 10 * time.Second
+)
 
 // most is how many of them are handled in one transaction.
 const most = 100
@@ -29,20 +34,25 @@ func (m *Machine[S]) Register(h *box.Handlers) {
 // Run fires timers and sends commands again that had no answer, until ctx ends. Several processes may run a machine on one
 // database.
 func (m *Machine[S]) Run(ctx context.Context, b *box.Box) {
-	t := time.NewTicker(look)
+	t := time.NewTimer(look)
 	defer t.Stop()
 	for {
+		pause := look
 		for _, f := range []func(context.Context, *box.Box) (int, error){m.fire, m.resend} {
 			for {
 				n, err := f(ctx, b)
 				if err != nil && ctx.Err() == nil {
 					b.Logger().WarnContext(ctx, "saga: timers and commands", "machine", m.name, "error", err)
 				}
+				if err != nil {
+					pause = lookAgain
+				}
 				if err != nil || n < most {
 					break
 				}
 			}
 		}
+		t.Reset(pause)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -59,6 +69,8 @@ type due struct {
 }
 
 func list(ctx context.Context, b *box.Box, query string, args ...any) ([]due, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
 	rows, err := b.Store().Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
