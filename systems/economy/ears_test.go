@@ -27,8 +27,9 @@ type ears struct {
 	back     chan string // ids of new connections
 	expected int         // statuses that were waited for
 
-	mu  sync.Mutex
-	raw int // statuses that came over the wire
+	mu    sync.Mutex
+	raw   int      // statuses that came over the wire
+	wires []string // and the messages that they came with
 }
 
 // listen connects a player with the options of a client, which may be nil.
@@ -47,8 +48,11 @@ func (p *player) listen(o *signalr.ClientOptions) *ears {
 	own.Trace = func(sent bool, _ signalr.Transport, b []byte) {
 		if !sent {
 			e.mu.Lock()
-			e.raw += bytes.Count(b, []byte("ReceivePurchaseStatus"))
-			e.mu.Unlock()
+			defer e.mu.Unlock()
+			if n := bytes.Count(b, []byte("ReceivePurchaseStatus")); n > 0 {
+				e.raw += n
+				e.wires = append(e.wires, string(b))
+			}
 		}
 	}
 	e.client = signalr.NewClient(p.w.at(economy.Trading)+"/messageHub", &own) // as the original's portal spells it

@@ -1,8 +1,11 @@
 package economy_test
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/hubbub-go/hubbub"
 	"github.com/hubbub-go/hubbub/signalr"
@@ -142,4 +145,37 @@ func TestP17(t *testing.T) {
 			l.silent()
 		}
 	})
+}
+
+// TestHubPayload holds what buyers are told, byte by byte: null is there, other than on the REST side.
+func TestHubPayload(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "sqlite", nil)
+	potion, a, unknown := w.potion(), w.player(), uuid.NewString()
+	l := a.listen(nil)
+	well, badly, nothing := a.buys(potion, 2), "", ""
+	l.hears(well, "Completed")
+	badly = a.buys(potion, 21)
+	l.hears(badly, "Faulted")
+	nothing = a.buys(unknown, 1)
+	l.hears(nothing, "Faulted")
+	l.silent()
+	names := map[string]string{a.id: "A", potion: "Potion", well: "well", badly: "badly", nothing: "nothing", unknown: "unknown"}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var got string
+	for message := range strings.SplitAfterSeq(plain(strings.Join(l.wires, ""), names), "\x1e") {
+		if strings.Contains(message, "ReceivePurchaseStatus") { // others may have come together with it
+			got += message
+		}
+	}
+	begin := `{"type":1,"target":"ReceivePurchaseStatus","arguments":[{"correlationId":`
+	want := begin + `"well","currentState":"Completed","userId":"A","itemId":"Potion","quantity":2,"received":TIME,"purchaseTotal":10,"lastUpdated":TIME,"errorMessage":null,"version":4}]}` + "\x1e" +
+		begin + `"badly","currentState":"Faulted","userId":"A","itemId":"Potion","quantity":21,"received":TIME,"purchaseTotal":105,"lastUpdated":TIME,` +
+		`"errorMessage":"Not enough gil to debit 105 from user A","version":3}]}` + "\x1e" +
+		begin + `"nothing","currentState":"Faulted","userId":"A","itemId":"unknown","quantity":1,"received":TIME,"purchaseTotal":null,"lastUpdated":TIME,` +
+		`"errorMessage":"Unknown item 'unknown'","version":1}]}` + "\x1e"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
 }
