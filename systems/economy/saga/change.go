@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hubbub-go/hubbub/systems/bus"
@@ -69,18 +70,45 @@ func (m *Machine[S]) load(ctx context.Context, q store.Queryer, id string) (*Ins
 // Raise lets an event happen in a transaction of the caller, as if its letter had come. It returns the instance afterwards, nil
 // if there is none. On [ErrConflict] do the transaction again.
 func Raise[S any, E box.Letter](ctx context.Context, tx *box.Tx, e Event[S, E], letter E) (*Instance[S], error) {
-	if err := e.machine.happen(ctx, tx, e.event, letter.Key(), letter); err != nil && !errors.Is(err, box.ErrIgnored) {
+	c, err := e.machine.find(ctx, tx, letter.Key())
+	if err != nil {
 		return nil, err
 	}
-	i, err := e.machine.Load(ctx, tx, letter.Key())
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+	return c.raise(ctx, e.event, letter)
+}
+
+// Begin is [Raise] for an event that makes an instance: one that is there already is returned as it is, and nothing happens. begun
+// says whether there was none.
+func Begin[S any, E box.Letter](ctx context.Context, tx *box.Tx, e Event[S, E], letter E) (i *Instance[S], begun bool, err error) {
+	c, err := e.machine.find(ctx, tx, letter.Key())
+	if err != nil || !c.created {
+		return &c.Instance, false, err
 	}
-	return i, err
+	i, err = c.raise(ctx, e.event, letter)
+	return i, true, err
+}
+
+func (c *Change[S]) raise(ctx context.Context, e *event[S], letter any) (*Instance[S], error) {
+	if err := c.happen(ctx, e, letter); err != nil {
+		if errors.Is(err, box.ErrIgnored) {
+			err = nil
+		}
+		return nil, err
+	}
+	return &c.Instance, nil
 }
 
 // happen is what the machine is for: an event happens to an instance.
 func (m *Machine[S]) happen(ctx context.Context, tx *box.Tx, e *event[S], id string, value any) error {
+	c, err := m.find(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	return c.happen(ctx, e, value)
+}
+
+// find returns a change of an instance, which is new if it is not there.
+func (m *Machine[S]) find(ctx context.Context, tx *box.Tx, id string) (*Change[S], error) {
 	c := &Change[S]{Tx: tx, Now: tx.Now(), machine: m}
 	i, trace, err := m.load(ctx, tx, id)
 	switch {
@@ -89,16 +117,20 @@ func (m *Machine[S]) happen(ctx context.Context, tx *box.Tx, e *event[S], id str
 		c.ID, c.Created = id, c.Now
 		c.trace = bus.TraceText(ctx)
 	case err != nil:
-		return err
+		return c, err
 	default:
 		c.Instance, c.trace = *i, trace
 	}
+	return c, nil
+}
+
+func (c *Change[S]) happen(ctx context.Context, e *event[S], value any) error {
 	if !c.created {
 		if err := c.answered(ctx, e, isFinal(value)); err != nil {
 			return err
 		}
 	}
-	b, found := m.branches[c.State][e.name]
+	b, found := c.machine.branches[c.State][e.name]
 	if !found {
 		return c.stray(ctx, e)
 	}
@@ -197,14 +229,18 @@ func (c *Change[S]) end(ctx context.Context) error {
 	if _, err := c.Tx.Exec(ctx, "DELETE FROM saga_timer WHERE machine = ? AND id = ?", c.machine.name, c.ID); err != nil {
 		return fmt.Errorf("saga: end timers: %w", err)
 	}
+	args := []any{withdrawn, c.machine.name, c.ID}
 	for _, command := range c.machine.commands {
-		if command.isUndo() {
-			continue
+		if !command.isUndo() {
+			args = append(args, command.topic())
 		}
-		if _, err := c.Tx.Exec(ctx, "UPDATE saga_command SET status = ? WHERE machine = ? AND id = ? AND command = ? AND status = 'open'",
-			withdrawn, c.machine.name, c.ID, command.topic()); err != nil {
-			return fmt.Errorf("saga: withdraw %s: %w", command.topic(), err)
-		}
+	}
+	if len(args) == 3 {
+		return nil
+	}
+	if _, err := c.Tx.Exec(ctx, "UPDATE saga_command SET status = ? WHERE machine = ? AND id = ? AND status = 'open' AND command IN (?"+
+		strings.Repeat(", ?", len(args)-4)+")", args...); err != nil {
+		return fmt.Errorf("saga: withdraw commands: %w", err)
 	}
 	return nil
 }

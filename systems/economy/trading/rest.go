@@ -101,16 +101,10 @@ var errOthers = web.Failure(http.StatusConflict, "The idempotencyId was used for
 func (s *Service) Purchase(ctx context.Context, e contracts.PurchaseRequested) error {
 	for try := 1; ; try++ {
 		err := s.box.Tx(ctx, func(tx *box.Tx) error {
-			switch i, err := s.machine.Load(ctx, tx, e.CorrelationID.String()); {
-			case errors.Is(err, sql.ErrNoRows):
-			case err != nil:
-				return err
-			case i.Data.UserID != e.UserID:
-				return errOthers
-			default:
-				return nil
+			i, begun, err := saga.Begin(ctx, tx, s.requested, e)
+			if err == nil && !begun && i.Data.UserID != e.UserID {
+				err = errOthers
 			}
-			_, err := saga.Raise(ctx, tx, s.requested, e)
 			return err
 		})
 		if !errors.Is(err, saga.ErrConflict) || try == 5 {
