@@ -26,6 +26,7 @@ import (
 type world struct {
 	t        testing.TB
 	url      string
+	buyAt    string // where purchases are posted
 	database string
 	client   *http.Client
 	item     uuid.UUID
@@ -43,7 +44,7 @@ type player struct {
 	Token string
 
 	w      *world
-	client *signalr.Client
+	leave  func() // ends the connection
 	mu     sync.Mutex
 	bought []purchase
 	heard  map[uuid.UUID][]heard
@@ -59,13 +60,14 @@ type purchase struct {
 
 type heard struct {
 	state string
+	at    time.Time
 	after time.Duration // from the change that it tells of
 }
 
 // newWorld makes an item and players who listen.
 func newWorld(t testing.TB, url, database string, players int) *world {
 	t.Helper()
-	w := &world{t: t, url: url, database: database, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}, failures: make(map[string]int)}
+	w := &world{t: t, url: url, buyAt: url, database: database, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}, failures: make(map[string]int)}
 	t.Cleanup(w.client.CloseIdleConnections)
 	var item struct{ ID uuid.UUID }
 	w.control("POST", "/test/item", &item)
@@ -75,7 +77,7 @@ func newWorld(t testing.TB, url, database string, players int) *world {
 	}
 	p := w.players[0]
 	eventually(t, "the item is for sale", func() bool {
-		status, body := p.request("GET", "/trading-svc/store", "")
+		status, body := p.request("GET", w.url+"/trading-svc/store", "")
 		return status == http.StatusOK && strings.Contains(body, w.item.String())
 	})
 	return w
@@ -101,12 +103,20 @@ func (w *world) player() *player {
 	w.t.Helper()
 	p := &player{w: w, heard: make(map[uuid.UUID][]heard), steps: make(map[uuid.UUID][]string), nudge: make(chan struct{}, 1)}
 	w.control("POST", "/test/player", p)
-	p.client = p.listen(w.url)
+	p.listen(w.url)
 	return p
 }
 
+// tab is the same player with another connection.
+func (p *player) tab(url string) *player {
+	p.w.t.Helper()
+	other := &player{ID: p.ID, Token: p.Token, w: p.w, heard: make(map[uuid.UUID][]heard), steps: make(map[uuid.UUID][]string), nudge: make(chan struct{}, 1)}
+	other.listen(url)
+	return other
+}
+
 // listen connects to a hub as the portal does, and connects again whenever it must.
-func (p *player) listen(url string) *signalr.Client {
+func (p *player) listen(url string) {
 	p.w.t.Helper()
 	o := &signalr.ClientOptions{Token: func(context.Context) (string, error) { return p.Token, nil }}
 	o.Logger = quiet()
@@ -123,8 +133,8 @@ func (p *player) listen(url string) *signalr.Client {
 	if err := c.Start(p.w.t.Context()); err != nil {
 		p.w.t.Fatal(err)
 	}
-	p.w.t.Cleanup(func() { c.Close() })
-	return c
+	p.leave = sync.OnceFunc(func() { c.Close() })
+	p.w.t.Cleanup(p.leave)
 }
 
 func (p *player) hear(s trading.PurchaseState, end bool) {
@@ -132,7 +142,7 @@ func (p *player) hear(s trading.PurchaseState, end bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if end {
-		p.heard[id] = append(p.heard[id], heard{s.CurrentState, time.Since(s.LastUpdated)})
+		p.heard[id] = append(p.heard[id], heard{s.CurrentState, time.Now(), time.Since(s.LastUpdated)})
 	} else {
 		p.steps[id] = append(p.steps[id], s.CurrentState)
 	}
@@ -143,10 +153,10 @@ func (p *player) hear(s trading.PurchaseState, end bool) {
 }
 
 // request asks as the player. Status 0 is no answer.
-func (p *player) request(method, path, body string) (int, string) {
+func (p *player) request(method, url, body string) (int, string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, p.w.url+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		p.w.t.Error(err)
 		return 0, ""
@@ -170,7 +180,7 @@ func (p *player) post(b purchase) (int, string) {
 		item = uuid.New()
 	}
 	begun := time.Now()
-	status, text := p.request("POST", "/trading-svc/purchase", fmt.Sprintf(`{"itemId":%q,"quantity":%d,"idempotencyId":%q}`, item, b.quantity, b.id))
+	status, text := p.request("POST", p.w.buyAt+"/trading-svc/purchase", fmt.Sprintf(`{"itemId":%q,"quantity":%d,"idempotencyId":%q}`, item, b.quantity, b.id))
 	if took := int64(time.Since(begun)); status != 0 && took > p.w.slowest.Load() {
 		p.w.slowest.Store(took)
 	}
@@ -223,43 +233,50 @@ func (w *world) load(rate int) (stop func()) {
 	}
 }
 
-// told waits until a player has heard how each purchase ended, and returns how many were told more than once.
-func (w *world) told() (twice int) {
+// told waits until players have heard how each purchase ended, and returns what was heard of those of which they did more than
+// once.
+func (w *world) told() (twice [][]heard) {
 	w.t.Helper()
 	deadline := time.Now().Add(2 * patience)
 	for _, p := range w.players {
 		for _, b := range p.bought {
-			for {
-				p.mu.Lock()
-				all := slices.Clone(p.heard[b.id])
-				p.mu.Unlock()
-				want := trading.Completed
-				if b.unknown {
-					want = trading.Faulted
-				}
-				if len(all) > 0 {
-					for _, h := range all {
-						if h.state != string(want) {
-							w.t.Errorf("%s: heard %v, want %s", b.id, all, want)
-						}
-					}
-					if len(all) > 1 {
-						twice++
-					}
-					break
-				}
-				select {
-				case <-p.nudge:
-				case <-time.After(100 * time.Millisecond):
-				}
-				if time.Now().After(deadline) {
-					status, text := p.request("GET", "/trading-svc/purchase/status/"+b.id.String(), "")
-					w.t.Fatalf("%s: heard nothing of it, its status is %d, %s", b.id, status, text)
-				}
+			all := p.hears(b, deadline)
+			if len(all) > 1 {
+				twice = append(twice, all)
 			}
 		}
 	}
 	return twice
+}
+
+// hears waits until the player has heard how a purchase ended.
+func (p *player) hears(b purchase, deadline time.Time) []heard {
+	p.w.t.Helper()
+	want := trading.Completed
+	if b.unknown {
+		want = trading.Faulted
+	}
+	for {
+		p.mu.Lock()
+		all := slices.Clone(p.heard[b.id])
+		p.mu.Unlock()
+		for _, h := range all {
+			if h.state != string(want) {
+				p.w.t.Errorf("%s: heard %v, want %s", b.id, all, want)
+			}
+		}
+		if len(all) > 0 {
+			return all
+		}
+		if time.Now().After(deadline) {
+			status, text := p.request("GET", p.w.url+"/trading-svc/purchase/status/"+b.id.String(), "")
+			p.w.t.Fatalf("%s: heard nothing of it, its status is %d, %s", b.id, status, text)
+		}
+		select {
+		case <-p.nudge:
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // books holds that money and items agree with what was bought, that nothing is left to do, and that trading knows what the others
@@ -316,7 +333,7 @@ func (w *world) books() {
 // ready returns the statuses of the readiness of the services.
 func (w *world) ready() (all []int) {
 	for _, s := range []string{"catalog", "inventory", "identity", "trading"} {
-		status, _ := w.players[0].request("GET", "/"+s+"-svc/health/ready", "")
+		status, _ := w.players[0].request("GET", w.url+"/"+s+"-svc/health/ready", "")
 		all = append(all, status)
 	}
 	return all
