@@ -3,6 +3,7 @@ package trading
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +20,8 @@ const (
 	mostUsers  = 200                   // that are told in one go
 	briefly    = 20 * time.Millisecond // how long the others wait for a buyer whose connections are stuck
 	stuckTime  = 15 * time.Second      // after which connections that are stuck are gone
-	noteTime   = 5 * time.Second
+	noteTime   = 5 * time.Second       // for the database
+	readTime   = 10 * time.Second      // for the database
 	wakeTopic  = "economy.trading.push"
 )
 
@@ -32,12 +34,12 @@ type teller struct {
 
 	mu      sync.Mutex
 	users   map[string]struct{} // to look at
-	telling map[string]struct{} // purchases that are told and not noted
+	telling map[string]bool     // purchases that are about to be told, false, or told and not noted, true
 	woken   chan struct{}
 }
 
 func newTeller(ctx context.Context, s *Service) (*teller, error) {
-	t := &teller{s: s, users: make(map[string]struct{}), telling: make(map[string]struct{}), woken: make(chan struct{}, 1), cancel: func() {}}
+	t := &teller{s: s, users: make(map[string]struct{}), telling: make(map[string]bool), woken: make(chan struct{}, 1), cancel: func() {}}
 	if b := s.config.Hub.Backplane; b != nil {
 		cancel, err := b.Subscribe(ctx, wakeTopic, func(data []byte) { t.wake(string(data)) })
 		if err != nil {
@@ -86,7 +88,7 @@ func (t *teller) run(ctx context.Context) {
 		select {
 		case <-t.woken:
 		case <-tick.C:
-			if err := t.look(ctx); err != nil && ctx.Err() == nil {
+			if err := errors.Join(t.noteLate(), t.look(ctx)); err != nil && ctx.Err() == nil {
 				t.s.config.Logger.Warn("trading: look for buyers who were not told", "error", err)
 			}
 			if time.Since(forgot) > time.Hour {
@@ -124,6 +126,8 @@ func (t *teller) look(ctx context.Context) error {
 	if t.s.hub.All().Count() == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
 	rows, err := t.s.store.Query(ctx, "SELECT DISTINCT user_id FROM push WHERE told = 0 AND created > ? AND lease < ?", t.oldest(), t.s.box.Now().UnixMilli())
 	if err != nil {
 		return err
@@ -162,6 +166,8 @@ func (t *teller) tell(ctx context.Context, users []string) error {
 // claim returns what users are to be told, and nobody else is about to tell. What is read is committed: somebody who is told what
 // a crash makes undone would be told otherwise later. A SQLite file has no other process; on PostgreSQL a lease keeps those away.
 func (t *teller) claim(ctx context.Context, users []string) (all []told, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
 	now := t.s.box.Now()
 	args := []any{t.oldest(), now.UnixMilli()}
 	for _, u := range users {
@@ -187,9 +193,22 @@ func (t *teller) claim(ctx context.Context, users []string) (all []told, err err
 		return found
 	})
 	for _, p := range all {
-		t.telling[p.purchase] = struct{}{}
+		t.telling[p.purchase] = false
 	}
 	return all, nil
+}
+
+// noteLate notes what could not be noted.
+func (t *teller) noteLate() error {
+	var all []told
+	t.mu.Lock()
+	for purchase, done := range t.telling {
+		if done && len(all) < mostUsers {
+			all = append(all, told{purchase: purchase})
+		}
+	}
+	t.mu.Unlock()
+	return t.note(all)
 }
 
 // forget makes it possible to tell again.
@@ -246,12 +265,16 @@ func (t *teller) await(ctx context.Context, user string, all []told) {
 	}
 }
 
-// note writes down that buyers were told, also while the service stops.
+// note writes down that buyers were told, also while the service stops. Where it cannot, they are not told again, only noted later.
 func (t *teller) note(all []told) error {
 	if len(all) == 0 {
 		return nil
 	}
-	defer t.forget(all)
+	t.mu.Lock()
+	for _, p := range all {
+		t.telling[p.purchase] = true
+	}
+	t.mu.Unlock()
 	t.s.config.Border("told")
 	args := []any{t.s.box.Now().UnixMilli()}
 	for _, p := range all {
@@ -262,6 +285,7 @@ func (t *teller) note(all []told) error {
 	if _, err := t.s.store.Exec(ctx, "UPDATE push SET told = ? WHERE purchase IN ("+marks(len(all))+")", args...); err != nil {
 		return fmt.Errorf("note what buyers were told: %w", err)
 	}
+	t.forget(all)
 	t.s.config.Border("noted")
 	return nil
 }
