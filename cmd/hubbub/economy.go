@@ -188,6 +188,7 @@ func mountEconomy(ctx context.Context, at *site) (*system, error) {
 		ready:      s.Ready,
 		close:      s.Close}
 	if at.config.Economy.Portal && at.config.Economy.Only == "" {
+		one.portal = economy.PortalPath
 		at.tell("Play Economy", "portal", o.URL+economy.PortalPath)
 	}
 	if path := s.HubPath(); path != "" {

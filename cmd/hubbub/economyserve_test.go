@@ -104,6 +104,33 @@ func TestEconomyMetrics(t *testing.T) {
 	}
 }
 
+// TestPortalIsNamed: /status says where the portal is, for the page, if it is served.
+func TestPortalIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		environ []string
+		named   bool
+	}{
+		"served":       {nil, true},
+		"not served":   {[]string{"HUBBUB_ECONOMY_PORTAL=false"}, false},
+		"no economy":   {[]string{"HUBBUB_ECONOMY_ENABLED=false"}, false},
+		"without hubs": {[]string{"HUBBUB_ECONOMY_PORTAL=false", "HUBBUB_GATEWAY_STARTGATEWAYHUB=false", "HUBBUB_GATEWAY_DEMO=false"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, t.TempDir(), append(c.environ, "HUBBUB_ECONOMY_PASSWORDCOST=4"))
+			res, _ := s.do(t, "GET", "/economy/", "", "")
+			_, body := s.do(t, "GET", "/status", "", "")
+			if named := strings.Contains(body, `"portal":"/economy/"`); named != c.named || (res.StatusCode == http.StatusOK) != c.named {
+				t.Errorf("status of the portal %d, status %s: want it served and named: %t", res.StatusCode, body, c.named)
+			}
+			if strings.Contains(body, `"hubs":null`) {
+				t.Errorf("status %s: want a list of hubs for each system", body)
+			}
+		})
+	}
+}
+
 // eventually waits until the answer at a path has a text.
 func (s *running) eventually(t *testing.T, what, path, token, text string) {
 	t.Helper()

@@ -21,6 +21,8 @@ type systemStatus struct {
 	Name  string      `json:"name"`
 	Title string      `json:"title"`
 	Hubs  []hubStatus `json:"hubs"`
+	// Portal is the path of the system's own pages.
+	Portal string `json:"portal,omitempty"`
 }
 
 type hubStatus struct {
@@ -58,7 +60,7 @@ func (s *server) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	default:
 	}
 	for _, one := range s.systems {
-		state := systemStatus{Name: one.name, Title: one.title}
+		state := systemStatus{Name: one.name, Title: one.title, Hubs: []hubStatus{}, Portal: one.portal}
 		addresses := one.addresses
 		if addresses == nil {
 			addresses = one.paths

@@ -31,6 +31,7 @@ type system struct {
 	openapi    []byte                      // describes what a system has beside its hubs; nil: nothing
 	describe   func([]byte) error          // takes what others have into the description of all; nil: there is none
 	figures    func() []figure             // for the page; nil: none
+	portal     string                      // the path of its own pages; "": none
 	close      func() error
 }
 

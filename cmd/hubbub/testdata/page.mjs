@@ -16,6 +16,7 @@ try {
     for (const colorScheme of ["light", "dark"]) await layout({ width, height: 844 }, colorScheme);
   }
   await layout({ width: 1280, height: 900 }, "light");
+  await portal();
   for (const transport of ["WebSockets", "ServerSentEvents", "LongPolling"]) await watch(transport);
 } finally {
   await browser.close();
@@ -43,6 +44,24 @@ async function layout(viewport, colorScheme) {
   const small = await page.evaluate(() => [...document.querySelectorAll("button")]
     .filter((e) => e.offsetParent && e.getBoundingClientRect().height < 32).map((e) => e.textContent));
   assert.deepEqual(small, [], "buttons too small for a finger");
+  assert.deepEqual(complaints, []);
+  await page.close();
+}
+
+// portal goes to the pages of Play Economy, and back to a server that has none of them.
+async function portal() {
+  const { page, complaints } = await open({ viewport: { width: 390, height: 844 } });
+  await page.click("#portal");
+  await page.waitForURL(address + "/economy/");
+  assert.match(await page.title(), /Economy/);
+  await page.route("**/status", async (route) => {
+    const answer = await (await route.fetch()).json();
+    for (const system of answer.systems) delete system.portal;
+    await route.fulfill({ json: answer });
+  });
+  await page.goto(address + "/");
+  await page.waitForFunction(() => document.querySelectorAll("#systems .card").length > 0);
+  assert.ok(await page.isHidden("#economy"), "a way to a portal that is not there");
   assert.deepEqual(complaints, []);
   await page.close();
 }

@@ -30,6 +30,10 @@ function show(s) {
   mode.hidden = !s.development && !s.draining;
   mode.textContent = s.draining ? "stopping" : "development";
   $("catalog").hidden = !s.systems.some((one) => one.name === "catalog");
+  const portal = s.systems.find((one) => one.name === "economy")?.portal;
+  $("economy").hidden = !portal;
+  if (portal) $("portal").href = portal;
+  $("portal-hint").hidden = !s.development;
   showRelay(s.systems.find((one) => one.name === "relay"));
   $("demo-hint").hidden = !s.development;
   const cards = s.systems.flatMap((system) => system.hubs.map((hub) => card(system, hub)));
