@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	pumpBatch  = 256         // rows that are published at once
-	pumpPause  = time.Second // after an error
-	pumpLook   = time.Second // how often PostgreSQL's table is searched for rows whose commit was not known
-	mostReady  = 16 << 10    // rows that wait in memory; more are found in the table
+	pumpBatch  = 256              // rows that are published at once
+	pumpPause  = time.Second      // after an error
+	pumpTime   = 10 * time.Second // that reading may take
+	pumpLook   = time.Second      // how often PostgreSQL's table is searched for rows whose commit was not known
+	mostReady  = 16 << 10         // rows that wait in memory; more are found in the table
 	removeTick = 100 * time.Millisecond
 )
 
@@ -159,6 +160,8 @@ func (o *outbox) take(ctx context.Context) ([]row, error) {
 
 // load reads rows of this process from the table.
 func (o *outbox) load(ctx context.Context, after int64) ([]row, error) {
+	ctx, cancel := context.WithTimeout(ctx, pumpTime)
+	defer cancel()
 	found, err := o.box.config.Store.Query(ctx, "SELECT seq, id, key, topic, header, body FROM outbox WHERE owner = ? AND seq > ? ORDER BY seq LIMIT ?",
 		o.box.owner, after, pumpBatch)
 	if err != nil {
