@@ -141,7 +141,9 @@ func (m *Machine[S]) again(ctx context.Context, tx *box.Tx, d due) error {
 	if err := rows.Scan(&d.body, &d.attempt); err != nil {
 		return err
 	}
-	rows.Close()
+	if err := rows.Close(); err != nil { // a conflict may come after the row
+		return err
+	}
 	pause := m.MaximumResend
 	if d.attempt < 16 {
 		pause = min(m.Resend<<d.attempt, m.MaximumResend)
