@@ -8,7 +8,7 @@
 //	})
 //
 // What is common to both databases, and so what statements may use: TEXT, BIGINT, BOOLEAN and DOUBLE PRECISION columns, the
-// two words of [Open] for migrations, INSERT … ON CONFLICT, RETURNING, common table expressions, and window functions. Keep
+// three words of [Open] for migrations, INSERT … ON CONFLICT, RETURNING, common table expressions, and window functions. Keep
 // times as BIGINT milliseconds since 1970 in UTC: then they compare and sort alike on both.
 //
 // A transaction is durable when [Store.Tx] returns: SQLite runs with synchronous=FULL, PostgreSQL as its server says.

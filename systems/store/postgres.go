@@ -17,6 +17,7 @@ var postgresDialect = &dialect{
 	words: map[string]string{
 		"@identity@": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 		"@bytes@":    "BYTEA",
+		"@keyed@":    "",
 	},
 	retry: func(err error) bool {
 		return hasCode(err, "40001", "40P01") // serialization_failure, deadlock_detected

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
@@ -18,6 +19,7 @@ var sqliteDialect = &dialect{
 	words: map[string]string{
 		"@identity@": "INTEGER PRIMARY KEY AUTOINCREMENT",
 		"@bytes@":    "BLOB",
+		"@keyed@":    "WITHOUT ROWID",
 	},
 	retry: func(err error) bool {
 		e, ok := errors.AsType[*sqlite.Error](err)
@@ -39,6 +41,13 @@ func isConstraint(err error) bool {
 	return ok && e.Code()&0xff == codes.SQLITE_CONSTRAINT
 }
 
+// walPages is how many pages the write-ahead log has before they are brought into the file: a page that many transactions change is
+// brought there once. writerCache bounds the pages, in bytes, that the writer keeps in memory.
+const (
+	walPages    = 8 << 10
+	writerCache = 32 << 20
+)
+
 // openSQLite opens the file twice: one connection that writes, so that writers queue here and not in SQLite, and some that
 // read beside it, which WAL allows.
 func openSQLite(ctx context.Context, c Config) (*Store, error) {
@@ -58,11 +67,13 @@ func openSQLite(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	f.Close()
-	pragmas := url.Values{"_pragma": {
+	pragmas := []string{
 		fmt.Sprintf("busy_timeout(%d)", c.BusyTimeout.Milliseconds()),
-		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
-	}}
-	write, err := openFile(path, pragmas, "immediate", 1)
+		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)",
+		fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walPages*4096),
+	}
+	// The writer touches pages all over the indexes of random keys; readers look at few.
+	write, err := openFile(path, append(slices.Clone(pragmas), fmt.Sprintf("cache_size(-%d)", writerCache>>10)), "immediate", 1)
 	if err != nil {
 		return nil, err
 	}
@@ -70,12 +81,11 @@ func openSQLite(ctx context.Context, c Config) (*Store, error) {
 		write.Close()
 		return nil, err
 	}
-	pragmas.Add("_pragma", "query_only(1)")
 	readers := c.MaxReaders
 	if readers <= 0 {
 		readers = 4
 	}
-	read, err := openFile(path, pragmas, "deferred", readers)
+	read, err := openFile(path, append(pragmas, "query_only(1)"), "deferred", readers)
 	if err != nil {
 		write.Close()
 		return nil, err
@@ -83,8 +93,8 @@ func openSQLite(ctx context.Context, c Config) (*Store, error) {
 	return &Store{read: read, write: write, dialect: sqliteDialect, group: &group{db: write}}, nil
 }
 
-func openFile(path string, pragmas url.Values, lock string, conns int) (*sql.DB, error) {
-	q := url.Values{"_pragma": pragmas["_pragma"], "_txlock": {lock}}
+func openFile(path string, pragmas []string, lock string, conns int) (*sql.DB, error) {
+	q := url.Values{"_pragma": pragmas, "_txlock": {lock}}
 	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode(), OmitHost: true}
 	db := sql.OpenDB(&connector{&sqlite.Driver{}, u.String()})
 	db.SetMaxOpenConns(conns)

@@ -65,8 +65,9 @@ type Queryer interface {
 }
 
 // Open opens the database and brings its schema up to date with the migrations, *.sql files of pressly/goose at the root of
-// the file system. Two words in them stand for what the databases call differently: @identity@ for the type of a column that
-// numbers its rows and is their primary key, @bytes@ for the type of a column of bytes. Several processes may open the same
+// the file system. Three words in them stand for what the databases call differently: @identity@ for the type of a column that
+// numbers its rows and is their primary key, @bytes@ for the type of a column of bytes, and @keyed@ behind a table for one that is kept in the order of its primary key, where
+// the database can do that: it spares an index whose keys are texts. Several processes may open the same
 // PostgreSQL schema at once, one migrates and the others wait; a SQLite file belongs to one process. It blocks until the
 // database is ready or ctx ends. Close the store when done.
 func Open(ctx context.Context, c Config, migrations fs.FS) (*Store, error) {

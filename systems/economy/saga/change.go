@@ -274,8 +274,9 @@ func (m *Machine[S]) History(ctx context.Context, q store.Queryer, id string) ([
 }
 
 func (c *Change[S]) history(ctx context.Context, event, note string) error {
-	if _, err := c.Tx.Exec(ctx, "INSERT INTO saga_history (machine, id, at, event, state, note) VALUES (?, ?, ?, ?, ?, ?)", c.machine.name, c.ID,
-		c.Now.UnixMilli(), event, string(c.State), note); err != nil {
+	if _, err := c.Tx.Exec(ctx, `INSERT INTO saga_history (machine, id, number, at, event, state, note)
+		VALUES (?, ?, (SELECT coalesce(max(number), 0) + 1 FROM saga_history WHERE machine = ? AND id = ?), ?, ?, ?, ?)`,
+		c.machine.name, c.ID, c.machine.name, c.ID, c.Now.UnixMilli(), event, string(c.State), note); err != nil {
 		return fmt.Errorf("saga: history: %w", err)
 	}
 	return nil

@@ -10,7 +10,6 @@ CREATE TABLE outbox (
     body   @bytes@ NOT NULL,
     owner  TEXT    NOT NULL
 );
-CREATE INDEX outbox_of_owner ON outbox (owner, seq);
 
 CREATE TABLE outbox_owner (
     owner TEXT   PRIMARY KEY,
@@ -24,5 +23,5 @@ CREATE TABLE inbox (
     at     BIGINT  NOT NULL,
     answer @bytes@ NOT NULL,
     PRIMARY KEY (topic, key)
-);
+) @keyed@;
 CREATE INDEX inbox_at ON inbox (at);

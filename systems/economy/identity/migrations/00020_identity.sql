@@ -20,7 +20,7 @@ CREATE TABLE debit (
     gil      BIGINT NOT NULL,
     state    TEXT   NOT NULL,
     at       BIGINT NOT NULL
-);
+) @keyed@;
 
 CREATE TABLE signing_key (
     id      TEXT    PRIMARY KEY,

@@ -10,7 +10,7 @@ CREATE TABLE catalog_item (
     told        BIGINT  NOT NULL,
     version     BIGINT  NOT NULL,
     deleted     BOOLEAN NOT NULL
-);
+) @keyed@;
 
 CREATE TABLE inventory_item (
     user_id  TEXT   NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE inventory_item (
     acquired BIGINT NOT NULL,
     version  BIGINT NOT NULL,
     PRIMARY KEY (user_id, item_id)
-);
+) @keyed@;
 
 -- What was done for each purchase: reserved, granted (handed out), or subtracted, which is the end, even if nothing came before.
 CREATE TABLE reservation (
@@ -29,5 +29,4 @@ CREATE TABLE reservation (
     quantity BIGINT NOT NULL,
     state    TEXT   NOT NULL,
     at       BIGINT NOT NULL
-);
-CREATE INDEX reservation_at ON reservation (at);
+) @keyed@;

@@ -10,7 +10,7 @@ CREATE TABLE saga (
     data    @bytes@ NOT NULL,
     trace   TEXT    NOT NULL,
     PRIMARY KEY (machine, id)
-);
+) @keyed@;
 
 -- What instances have commanded. status: open (sent again at next), done, refused, withdrawn (no more needed), undone.
 CREATE TABLE saga_command (
@@ -22,7 +22,7 @@ CREATE TABLE saga_command (
     attempt BIGINT  NOT NULL,
     next    BIGINT  NOT NULL,
     PRIMARY KEY (machine, id, command)
-);
+) @keyed@;
 CREATE INDEX saga_command_next ON saga_command (machine, next) WHERE status = 'open';
 
 CREATE TABLE saga_timer (
@@ -31,17 +31,17 @@ CREATE TABLE saga_timer (
     timer   TEXT   NOT NULL,
     due     BIGINT NOT NULL,
     PRIMARY KEY (machine, id, timer)
-);
+) @keyed@;
 CREATE INDEX saga_timer_due ON saga_timer (machine, due);
 
 -- What has happened to each instance, for people.
 CREATE TABLE saga_history (
-    number  @identity@,
     machine TEXT   NOT NULL,
     id      TEXT   NOT NULL,
+    number  BIGINT NOT NULL,
     at      BIGINT NOT NULL,
     event   TEXT   NOT NULL,
     state   TEXT   NOT NULL,
-    note    TEXT   NOT NULL
-);
-CREATE INDEX saga_history_of ON saga_history (machine, id, number);
+    note    TEXT   NOT NULL,
+    PRIMARY KEY (machine, id, number)
+) @keyed@;

@@ -8,14 +8,14 @@ CREATE TABLE catalog_item (
     price       BIGINT  NOT NULL,
     version     BIGINT  NOT NULL,
     deleted     BOOLEAN NOT NULL
-);
+) @keyed@;
 
 -- What is left to sell, NULL for any number.
 CREATE TABLE stock (
     item_id   TEXT   PRIMARY KEY,
     remaining BIGINT,
     version   BIGINT NOT NULL
-);
+) @keyed@;
 
 CREATE TABLE inventory_item (
     user_id  TEXT   NOT NULL,
@@ -23,13 +23,13 @@ CREATE TABLE inventory_item (
     quantity BIGINT NOT NULL,
     version  BIGINT NOT NULL,
     PRIMARY KEY (user_id, item_id)
-);
+) @keyed@;
 
 CREATE TABLE account (
     user_id TEXT   PRIMARY KEY,
     gil     BIGINT NOT NULL,
     version BIGINT NOT NULL
-);
+) @keyed@;
 
 -- How purchases ended, for their buyers. told is when a connection of the buyer was sent it, 0 before; until lease another process
 -- is about to. trace is the trace of the purchase.
