@@ -17,7 +17,7 @@ import (
 // TestAccountToken makes tokens of accounts of Play Economy, with the server running and stopped.
 func TestAccountToken(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), []string{"HUBBUB_ECONOMY_PASSWORDCOST=4"})
+	s := start(t, t.TempDir(), []string{"HUBBUB_ECONOMY_PASSWORD_COST=4"})
 	res, body := s.do(t, "POST", "/identity-svc/register", "", `{"email":"ann@play.com","password":"correct horse"}`)
 	if res.StatusCode != http.StatusCreated {
 		t.Fatalf("register: status %d: %s", res.StatusCode, body)
@@ -118,7 +118,7 @@ func TestPortalIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, t.TempDir(), append(c.environ, "HUBBUB_ECONOMY_PASSWORDCOST=4"))
+			s := start(t, t.TempDir(), append(c.environ, "HUBBUB_ECONOMY_PASSWORD_COST=4"))
 			res, _ := s.do(t, "GET", "/economy/", "", "")
 			_, body := s.do(t, "GET", "/status", "", "")
 			if named := strings.Contains(body, `"portal":"/economy/"`); named != c.named || (res.StatusCode == http.StatusOK) != c.named {
