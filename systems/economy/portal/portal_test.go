@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -222,7 +223,8 @@ func TestModules(t *testing.T) {
 	}
 }
 
-// TestClient: the SignalR client is that of the server's own page. Packages cannot share a file that both embed.
+// TestClient: the SignalR client is that of the server's own page, as packages cannot share a file that both embed, and has one connection
+// at a time.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	ours, err := os.ReadFile("assets/signalr.js")
@@ -235,5 +237,8 @@ func TestClient(t *testing.T) {
 	}
 	if string(ours) != string(theirs) {
 		t.Error("assets/signalr.js differs from that of cmd/hubbub/page: copy the newer one over the other")
+	}
+	if out, err := exec.CommandContext(t.Context(), "node", "testdata/hub.mjs", "assets/signalr.js").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -41,9 +41,12 @@ export class Hub {
   // on sets the function that the server calls under that name.
   on(target, f) { this.#handlers.set(target.toLowerCase(), f); }
 
-  // start connects. It fails if the first attempt does; later losses are repaired in the background.
+  // start connects. It fails if the first attempt does; later losses are repaired in the background. What an earlier start has come to is
+  // given up.
   async start() {
     const run = ++this.#run;
+    clearTimeout(this.#retry);
+    this.#drop();
     this.#set("connecting");
     try {
       await this.#connect(run);

@@ -49,9 +49,11 @@ function later(mine, ms) {
   timer = setTimeout(() => start(mine), ms);
 }
 
+// start connects, unless that is under way. The hub itself repairs what breaks later.
 async function start(mine) {
-  if (mine !== hub) return;
   clearTimeout(timer);
+  if (mine !== hub || mine.starting || mine.state === "connected") return;
+  mine.starting = true;
   try {
     await token(mine.refused === true);
     if (mine !== hub) return;
@@ -59,6 +61,8 @@ async function start(mine) {
     await mine.start();
   } catch (err) {
     if (mine === hub && !mine.refused && !(err instanceof Ended)) later(mine, AGAIN);
+  } finally {
+    mine.starting = false;
   }
 }
 

@@ -272,6 +272,7 @@ async function trouble() {
 
   const later = await p.tab("store", (tab) => tab.clock.install()); // nothing is heard for long
   await live(later);
+  await direct("deaf");
   await direct("hold?inventory");
   await order(later, "Potion", 1);
   await later.locator("dialog li.doing").filter({ hasText: "Setting" }).waitFor();
@@ -282,6 +283,8 @@ async function trouble() {
   await later.getByRole("button", { name: "Look again" }).click();
   await outcome(later, "It is yours.");
   await later.close();
+  await direct("hear");
+  await live(tab);
   await balance(tab, "70");
 
   await direct("hold?inventory"); // a service is away until the purchase is called off
