@@ -2,7 +2,7 @@
 // server between them, and checks that nobody has lost or won anything by it.
 //
 // ECONOMY_KILLS is how many random kills there are, of each kind of system, and makes the tests of the borders visit all of them in
-// both kinds of systems; ECONOMY_SEED repeats a run. A failing test names its seed.
+// both kinds of systems; ECONOMY_SEED repeats a run. A failing test names its seed. With ECONOMY_LOG the processes write what goes wrong.
 package processtest
 
 import (
@@ -25,6 +25,7 @@ const (
 	settingsVariable = "ECONOMY_TEST_SETTINGS"
 	killsVariable    = "ECONOMY_KILLS"
 	seedVariable     = "ECONOMY_SEED"
+	logVariable      = "ECONOMY_LOG"
 )
 
 // patience is how long a test waits for what must come.

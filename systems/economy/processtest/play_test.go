@@ -211,9 +211,10 @@ func (h *house) setTraps(w http.ResponseWriter, r *http.Request) {
 
 // calm is what a process has still to do.
 type calm struct {
-	// Outbox messages of its services; Queues has those on the bus, of all services.
-	Outbox, Queues int
-	Dead           []string
+	// Outbox messages of its services; Queues has those on the bus, of all services, where there are any.
+	Outbox int
+	Queues []string
+	Dead   []string
 }
 
 func (h *house) getCalm(w http.ResponseWriter, r *http.Request) {
@@ -238,7 +239,9 @@ func (h *house) calm(ctx context.Context) (c calm, err error) {
 		return c, err
 	}
 	for _, q := range all {
-		c.Queues += q.Waiting + q.Running
+		if q.Waiting+q.Running > 0 {
+			c.Queues = append(c.Queues, fmt.Sprintf("%s: %d waiting, %d running", q.Name, q.Waiting, q.Running))
+		}
 	}
 	dead, err := h.bus.DeadLetters(ctx, 0, 10)
 	for _, l := range dead {

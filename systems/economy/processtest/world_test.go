@@ -54,6 +54,7 @@ func newWorld(t testing.TB, database string, apart bool, change func(c *settings
 		Database: storetest.Config(t, database, "x"), Gil: 100 * contracts.OneGil, Deadline: time.Hour, Resend: time.Second,
 		Bus: bus.Config{Name: contracts.BusName, SyncInterval: time.Minute, AckWait: 300 * time.Millisecond},
 	}}
+	w.Log = os.Getenv(logVariable) != ""
 	if change != nil {
 		change(&w.settings)
 	}
@@ -288,29 +289,54 @@ func (w *world) eventually(what string, ok func() bool) {
 // calm waits until no message is under way, no saga has something to do and no buyer is still to be told, and wants no dead letter.
 func (w *world) calm() {
 	w.t.Helper()
-	quiet := 0
-	w.eventually("all is calm", func() bool {
-		open := 0
-		for _, h := range w.hosts {
-			var c calm
-			_, body := w.insist("calm", []int{200}, func(ctx context.Context) (int, []byte) {
-				return w.ask(ctx, "GET", h.services[0], "/calm", "", "")
-			})
-			if err := json.Unmarshal(body, &c); err != nil {
-				w.t.Fatal(err)
-			}
-			if len(c.Dead) > 0 {
-				w.t.Fatalf("dead letters: %s", strings.Join(c.Dead, "\n"))
-			}
-			open += c.Outbox + c.Queues
-		}
-		open += int(w.count("trading", `SELECT (SELECT count(*) FROM saga_command WHERE status = 'open') + (SELECT count(*) FROM saga_timer)
-			+ (SELECT count(*) FROM push WHERE told = 0)`))
-		if quiet++; open > 0 {
+	w.calmIn(patience)
+}
+
+func (w *world) calmIn(most time.Duration) {
+	w.t.Helper()
+	deadline := time.Now().Add(most)
+	for quiet := 0; quiet < 2; {
+		quiet++
+		what := w.bustle()
+		if what != "" {
 			quiet = 0
+			time.Sleep(10 * time.Millisecond)
 		}
-		return quiet == 2
-	})
+		if time.Now().After(deadline) {
+			w.t.Fatalf("not in %s: all is calm: %s", most, what)
+		}
+	}
+}
+
+// bustle says what is still to be done.
+func (w *world) bustle() string {
+	w.t.Helper()
+	var what []string
+	for _, h := range w.hosts {
+		var c calm
+		_, body := w.insist("calm", []int{200}, func(ctx context.Context) (int, []byte) {
+			return w.ask(ctx, "GET", h.services[0], "/calm", "", "")
+		})
+		if err := json.Unmarshal(body, &c); err != nil {
+			w.t.Fatal(err)
+		}
+		if len(c.Dead) > 0 {
+			w.t.Fatalf("dead letters: %s", strings.Join(c.Dead, "\n"))
+		}
+		if c.Outbox+len(c.Queues) > 0 {
+			what = append(what, fmt.Sprintf("%v has %d messages to send, on the bus are %v", h.services, c.Outbox, c.Queues))
+		}
+	}
+	for _, open := range []struct{ what, query string }{
+		{"commands", "SELECT count(*) FROM saga_command WHERE status = 'open'"},
+		{"timers", "SELECT count(*) FROM saga_timer"},
+		{"buyers to be told", "SELECT count(*) FROM push WHERE told = 0"},
+	} {
+		if n := w.count("trading", open.query); n > 0 {
+			what = append(what, fmt.Sprintf("%d %s", n, open.what))
+		}
+	}
+	return strings.Join(what, "; ")
 }
 
 // open opens the database of a service beside its process.
