@@ -234,7 +234,8 @@ func TestInBrowser(t *testing.T) {
 	}{
 		{scene: "buying"},
 		{scene: "together", change: func(c *economy.Config) { c.Identity.AccessTokenLifetime = 5 * time.Second }},
-		{scene: "trouble", change: func(c *economy.Config) { c.Trading.Deadline = 15 * time.Second }},
+		{scene: "trouble"},
+		{scene: "calledOff", change: func(c *economy.Config) { c.Trading.Deadline = 3 * time.Second }},
 		{scene: "administration", empty: true},
 		{scene: "elsewhere"},
 	} {
