@@ -125,14 +125,16 @@ func (m *Machine[S]) find(ctx context.Context, tx *box.Tx, id string) (*Change[S
 }
 
 func (c *Change[S]) happen(ctx context.Context, e *event[S], value any) error {
+	news := false
 	if !c.created {
-		if err := c.answered(ctx, e, isFinal(value)); err != nil {
+		var err error
+		if news, err = c.answered(ctx, e, isFinal(value)); err != nil {
 			return err
 		}
 	}
 	b, found := c.machine.branches[c.State][e.name]
 	if !found {
-		return c.stray(ctx, e)
+		return c.stray(ctx, e, news)
 	}
 	c.To = c.State
 	if err := b.run(ctx, c, value); err != nil {
@@ -147,8 +149,8 @@ func isFinal(value any) bool {
 	return !ok || f.IsFinal()
 }
 
-// stray is an event that its state has no branch for.
-func (c *Change[S]) stray(ctx context.Context, e *event[S]) error {
+// stray is an event that its state has no branch for; news says that it is the first answer to a command.
+func (c *Change[S]) stray(ctx context.Context, e *event[S], news bool) error {
 	m := c.machine
 	log := c.Tx.Logger().With("machine", m.name, "instance", c.ID, "event", e.name, "state", string(c.State))
 	if c.created {
@@ -172,6 +174,12 @@ func (c *Change[S]) stray(ctx context.Context, e *event[S]) error {
 	if err := c.Tx.QueryRow(ctx, "SELECT count(*) FROM saga_history WHERE machine = ? AND id = ? AND event = ?", m.name, c.ID, e.name).
 		Scan(&n); err != nil {
 		return fmt.Errorf("saga: history: %w", err)
+	}
+	if n == 0 && e.answers != "" && !news { // such as the fault of a double of a command that was done
+		if err := c.Tx.QueryRow(ctx, "SELECT count(*) FROM saga_command WHERE machine = ? AND id = ? AND command = ? AND status <> 'open'", m.name, c.ID,
+			e.answers).Scan(&n); err != nil {
+			return fmt.Errorf("saga: command %s: %w", e.answers, err)
+		}
 	}
 	if n > 0 {
 		m.counts.double.Add(1)

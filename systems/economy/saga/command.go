@@ -87,22 +87,23 @@ func (c *Change[S]) send(ctx context.Context, command command[S]) error {
 }
 
 // answered notes that a command has its answer, and says whether that is news.
-func (c *Change[S]) answered(ctx context.Context, e *event[S], final bool) error {
+func (c *Change[S]) answered(ctx context.Context, e *event[S], final bool) (news bool, err error) {
 	if e.answers == "" || e.fault && !final {
-		return nil // after a technical fault a copy may still be done
+		return false, nil // after a technical fault a copy may still be done
 	}
 	status := done
 	if e.fault {
 		if c.machine.command(e.answers).isUndo() {
-			return nil // must be done, and so is sent again
+			return false, nil // must be done, and so is sent again
 		}
 		status = refused
 	}
-	if _, err := c.Tx.Exec(ctx, "UPDATE saga_command SET status = ? WHERE machine = ? AND id = ? AND command = ? AND status = 'open'",
-		status, c.machine.name, c.ID, e.answers); err != nil {
-		return fmt.Errorf("saga: answer to %s: %w", e.answers, err)
+	n, err := c.Tx.Exec(ctx, "UPDATE saga_command SET status = ? WHERE machine = ? AND id = ? AND command = ? AND status = 'open'",
+		status, c.machine.name, c.ID, e.answers)
+	if err != nil {
+		return false, fmt.Errorf("saga: answer to %s: %w", e.answers, err)
 	}
-	return nil
+	return n > 0, nil
 }
 
 func (m *Machine[S]) command(topic string) command[S] {

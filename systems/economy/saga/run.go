@@ -87,28 +87,53 @@ func list(ctx context.Context, b *box.Box, query string, args ...any) ([]due, er
 	return all, rows.Err()
 }
 
-// fire lets timers happen, each in a transaction of its own.
+// fire lets timers happen, each in a transaction of its own. One that fails or is early comes again later, so that it does not hold
+// up others.
 func (m *Machine[S]) fire(ctx context.Context, b *box.Box) (int, error) {
 	all, err := list(ctx, b, fmt.Sprintf("SELECT id, timer FROM saga_timer WHERE machine = ? AND due <= ? ORDER BY due LIMIT %d", most), m.name, b.Now().UnixMilli())
 	if err != nil {
 		return 0, err
 	}
 	for _, d := range all {
-		if err := b.Tx(ctx, func(tx *box.Tx) error {
-			n, err := tx.Exec(ctx, "DELETE FROM saga_timer WHERE machine = ? AND id = ? AND timer = ? AND due <= ?", m.name, d.id, d.name, tx.Now().UnixMilli())
-			if err != nil || n == 0 { // another process was first, or it was started anew
-				return err
-			}
-			e := m.eventNamed(d.name)
-			if e == nil {
-				return nil // of an older program
-			}
-			return m.within(ctx, tx, d.id, "timer "+d.name, func(ctx context.Context) error { return m.happen(ctx, tx, e, d.id, Due{}) })
-		}); err != nil {
+		err := b.Tx(ctx, func(tx *box.Tx) error { return m.due(ctx, tx, d) })
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		b.Logger().WarnContext(ctx, "saga: timer comes again later", "machine", m.name, "instance", d.id, "timer", d.name, "error", err)
+		if err := m.postpone(ctx, b, d); err != nil { // the database is away
 			return 0, fmt.Errorf("timer %s of %s: %w", d.name, d.id, err)
 		}
 	}
 	return len(all), nil
+}
+
+// due lets a timer happen. A panic is a fault of the instance, as in a handler of a message.
+func (m *Machine[S]) due(ctx context.Context, tx *box.Tx, d due) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	n, err := tx.Exec(ctx, "DELETE FROM saga_timer WHERE machine = ? AND id = ? AND timer = ? AND due <= ?", m.name, d.id, d.name, tx.Now().UnixMilli())
+	if err != nil || n == 0 { // another process was first, or it was started anew
+		return err
+	}
+	e := m.eventNamed(d.name)
+	if e == nil {
+		return nil // of an older program
+	}
+	return m.within(ctx, tx, d.id, "timer "+d.name, func(ctx context.Context) error { return m.happen(ctx, tx, e, d.id, Due{}) })
+}
+
+// postpone starts a timer anew that is due.
+func (m *Machine[S]) postpone(ctx context.Context, b *box.Box, d due) error {
+	now := b.Now()
+	_, err := b.Store().Exec(ctx, "UPDATE saga_timer SET due = ? WHERE machine = ? AND id = ? AND timer = ? AND due <= ?",
+		now.Add(lookAgain).UnixMilli(), m.name, d.id, d.name, now.UnixMilli())
+	return err
 }
 
 // resend sends commands without an answer again.
