@@ -101,50 +101,46 @@ func TestP14Retention(t *testing.T) {
 // TestP15: all connections of the buyer are told, and one that closes takes nothing from the others.
 func TestP15(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, database string) {
-		w := newWorld(t, database, nil)
-		potion, a := w.potion(), w.player()
-		one, two, three := a.listen(nil), a.listen(&signalr.ClientOptions{Transports: signalr.LongPolling}), a.listen(&signalr.ClientOptions{Protocol: "messagepack"})
-		id := a.buys(potion, 1)
-		for _, l := range []*ears{one, two, three} {
-			l.hears(id, "Completed")
-		}
-		one.client.Close()
-		id = a.buys(potion, 1)
-		two.hears(id, "Completed")
-		three.hears(id, "Completed")
-		w.rest()
-		two.silent()
-		three.silent()
-	})
+	w := newWorld(t, "sqlite", nil)
+	potion, a := w.potion(), w.player()
+	one, two, three := a.listen(nil), a.listen(&signalr.ClientOptions{Transports: signalr.LongPolling}), a.listen(&signalr.ClientOptions{Protocol: "messagepack"})
+	id := a.buys(potion, 1)
+	for _, l := range []*ears{one, two, three} {
+		l.hears(id, "Completed")
+	}
+	one.client.Close()
+	id = a.buys(potion, 1)
+	two.hears(id, "Completed")
+	three.hears(id, "Completed")
+	w.rest()
+	two.silent()
+	three.silent()
 }
 
 // TestP17: it is of no importance who connected, called or went last.
 func TestP17(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, database string) {
-		w := newWorld(t, database, nil)
-		potion, a, b, c := w.potion(), w.player(), w.player(), w.player()
-		one, other := a.listen(nil), b.listen(nil)
-		last := c.listen(nil)
-		last.silent() // and called
-		other.client.Close()
-		id := a.buys(potion, 1)
-		one.hears(id, "Completed")
-		w.rest()
-		one.silent()
-		last.silent()
-		again := b.listen(nil)
-		again.silent()
-		// Two at once: to each what is of each.
-		mine, others := a.buys(potion, 1), c.buys(potion, 2)
-		one.hears(mine, "Completed")
-		last.hears(others, "Completed")
-		w.rest()
-		for _, l := range []*ears{one, last, again} {
-			l.silent()
-		}
-	})
+	w := newWorld(t, "sqlite", nil)
+	potion, a, b, c := w.potion(), w.player(), w.player(), w.player()
+	one, other := a.listen(nil), b.listen(nil)
+	last := c.listen(nil)
+	last.silent() // and called
+	other.client.Close()
+	id := a.buys(potion, 1)
+	one.hears(id, "Completed")
+	w.rest()
+	one.silent()
+	last.silent()
+	again := b.listen(nil)
+	again.silent()
+	// Two at once: to each what is of each.
+	mine, others := a.buys(potion, 1), c.buys(potion, 2)
+	one.hears(mine, "Completed")
+	last.hears(others, "Completed")
+	w.rest()
+	for _, l := range []*ears{one, last, again} {
+		l.silent()
+	}
 }
 
 // TestHubPayload holds what buyers are told, byte by byte: null is there, other than on the REST side.
