@@ -103,7 +103,29 @@ func (c *Change[S]) answered(ctx context.Context, e *event[S], final bool) (news
 	if err != nil {
 		return false, fmt.Errorf("saga: answer to %s: %w", e.answers, err)
 	}
+	if n == 0 && !e.fault {
+		return false, c.regret(ctx, c.machine.command(e.answers))
+	}
 	return n > 0, nil
+}
+
+// regret undoes a command that was refused and is done nevertheless, in a final state at once, else with the others: its receiver
+// has forgotten that it refused, and was told again.
+func (c *Change[S]) regret(ctx context.Context, command command[S]) error {
+	undo, status := command.undoneBy(), done
+	final := undo != nil && c.machine.final[c.State]
+	if final {
+		status = undone
+	}
+	n, err := c.Tx.Exec(ctx, "UPDATE saga_command SET status = ? WHERE machine = ? AND id = ? AND command = ? AND status = ?", status, c.machine.name, c.ID,
+		command.topic(), refused)
+	if err != nil {
+		return fmt.Errorf("saga: answer to %s: %w", command.topic(), err)
+	}
+	if n == 0 || !final {
+		return nil
+	}
+	return c.send(ctx, undo)
 }
 
 func (m *Machine[S]) command(topic string) command[S] {

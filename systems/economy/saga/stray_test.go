@@ -60,3 +60,23 @@ func TestFaultOfWhatWasDoneIsNoEarlyEvent(t *testing.T) {
 		}
 	}
 }
+
+// A command that was refused, and is done nevertheless, is undone: such as a double of it that has waited for so long that its
+// receiver has forgotten that it refused.
+func TestWhatWasRefusedAndIsDoneIsUndone(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		o := open(t, database, newTrips(time.Minute), map[string]box.Letter{
+			"BookFlight": fault(BookFlight{ID: "1"}, "no seat", true), "CancelFlight": FlightGone{"1"},
+		})
+		o.begin("1", "Rome")
+		o.becomes("1", Off)
+		if n := o.unanswered(); n != 0 || o.commands() != "BookFlight" {
+			t.Errorf("%d commands are open, sent %q", n, o.commands())
+		}
+		o.publish(FlightBooked{"1"})
+		eventually(t, "the flight is called off", func() bool { return o.commands() == "BookFlight CancelFlight" })
+		eventually(t, "that is confirmed", func() bool { return o.unanswered() == 0 })
+		o.becomes("1", Off)
+	})
+}
