@@ -111,6 +111,14 @@ func endure(t *testing.T, w *world, s *economy.System, lasts time.Duration, rate
 	for _, all := range twice {
 		t.Errorf("told more than once: %v", all)
 	}
+	noDeadLetters(t, s)
+	t.Logf("%d purchases over %s; not ready after %s, ready %s after the return; all accepted %s and all told %s after the return; POSTs sent again %d %v, the slowest answer took %s",
+		w.sent.Load(), time.Since(gone).Round(time.Second), noticed.Round(time.Millisecond), well.Round(time.Millisecond), posted.Round(time.Millisecond),
+		caught.Round(time.Millisecond), w.again.Load(), w.failures, time.Duration(w.slowest.Load()).Round(time.Millisecond))
+}
+
+func noDeadLetters(t *testing.T, s *economy.System) {
+	t.Helper()
 	dead, err := s.Bus().DeadLetters(t.Context(), 0, 10)
 	if err != nil {
 		t.Fatal(err)
@@ -118,9 +126,6 @@ func endure(t *testing.T, w *world, s *economy.System, lasts time.Duration, rate
 	for _, l := range dead {
 		t.Errorf("dead letter of %s: %s %s: %s", l.Queue, l.Topic, l.Body, l.Reason)
 	}
-	t.Logf("%d purchases over %s; not ready after %s, ready %s after the return; all accepted %s and all told %s after the return; POSTs sent again %d %v, the slowest answer took %s",
-		w.sent.Load(), time.Since(gone).Round(time.Second), noticed.Round(time.Millisecond), well.Round(time.Millisecond), posted.Round(time.Millisecond),
-		caught.Round(time.Millisecond), w.again.Load(), w.failures, time.Duration(w.slowest.Load()).Round(time.Millisecond))
 }
 
 // PostgreSQL is stopped at once under load, and started again.

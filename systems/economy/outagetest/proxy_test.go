@@ -68,7 +68,6 @@ func (p *proxy) serve(client net.Conn) {
 	one := &passage{client: client, server: s}
 	p.mu.Lock()
 	p.conns[one] = struct{}{}
-	look := p.toServer
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -77,12 +76,12 @@ func (p *proxy) serve(client net.Conn) {
 	}()
 	var back sync.WaitGroup
 	back.Go(func() {
-		p.copy(one, client, s, nil)
+		p.copy(one, client, s, false)
 		if !p.isLost(one) {
 			client.Close()
 		}
 	})
-	p.copy(one, s, client, look)
+	p.copy(one, s, client, true)
 	s.Close()
 	back.Wait()
 }
@@ -94,11 +93,11 @@ func (p *proxy) isLost(one *passage) bool {
 }
 
 // copy passes bytes on, as long as they flow. A passage that is lost swallows them.
-func (p *proxy) copy(one *passage, to, from net.Conn, look func(*passage, []byte) bool) {
+func (p *proxy) copy(one *passage, to, from net.Conn, toServer bool) {
 	b := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(b)
-		if n > 0 && !p.gate(one) && (look == nil || !look(one, b[:n])) {
+		if n > 0 && !p.gate(one) && !(toServer && p.taken(one, b[:n])) {
 			if _, err := to.Write(b[:n]); err != nil && !p.isLost(one) {
 				return
 			}
@@ -107,6 +106,14 @@ func (p *proxy) copy(one *passage, to, from net.Conn, look func(*passage, []byte
 			return
 		}
 	}
+}
+
+// taken lets toServer look at data.
+func (p *proxy) taken(one *passage, data []byte) bool {
+	p.mu.Lock()
+	look := p.toServer
+	p.mu.Unlock()
+	return look != nil && look(one, data)
 }
 
 // gate waits while nothing flows, and reports whether the passage is lost.
@@ -120,6 +127,13 @@ func (p *proxy) gate(one *passage) bool {
 		}
 		<-stalled
 	}
+}
+
+// look has toServer look at what clients send from now on.
+func (p *proxy) look(toServer func(p *passage, data []byte) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.toServer = toServer
 }
 
 // stall keeps everything that comes, and new connections, until flow.
