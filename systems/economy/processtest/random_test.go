@@ -176,7 +176,7 @@ func (r *riot) keepShop(dice *rand.Rand) {
 // rage kills.
 func (r *riot) rage(dice *rand.Rand) {
 	for range r.kills {
-		time.Sleep(time.Duration(20+dice.IntN(500)) * time.Millisecond) // the time of the kill is what the test is about
+		time.Sleep(time.Duration(20+dice.IntN(1500)) * time.Millisecond) // the time of the kill is what the test is about
 		n := len(r.hosts)
 		if r.nats != nil {
 			n++
