@@ -189,6 +189,11 @@ func (g *Gateway) serveDocument(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusInternalServerError, "The document has no JSON form.")
 		return
 	}
+	serveJSON(w, r, body)
+}
+
+// serveJSON answers with a document.
+func serveJSON(w http.ResponseWriter, r *http.Request, body []byte) {
 	sum := sha256.Sum256(body)
 	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	h := w.Header()

@@ -63,9 +63,25 @@ func isSwagger(path string) bool {
 		(len(path) == len(SwaggerPath) || path[len(SwaggerPath)] == '/')
 }
 
-// serveSwagger answers what is below SwaggerPath, in any case: the page, its files, and the document.
+// serveSwagger answers what is below SwaggerPath, if that is not turned off.
 func (g *Gateway) serveSwagger(w http.ResponseWriter, r *http.Request) {
-	if g.config.OpenAPI.Off || (r.Method != http.MethodGet && r.Method != http.MethodHead) || !isSwagger(r.URL.Path) {
+	if g.config.OpenAPI.Off {
+		notFound(w)
+		return
+	}
+	servePage(w, r, g.described)
+}
+
+// Swagger returns what serves the page and a document of its own, which is JSON: for a server without a gateway, at [SwaggerPath] and
+// below.
+func Swagger(document []byte) http.Handler {
+	described := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serveJSON(w, r, document) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { servePage(w, r, described) })
+}
+
+// servePage answers what is below SwaggerPath, in any case: the page, its files, and the document.
+func servePage(w http.ResponseWriter, r *http.Request, described http.Handler) {
+	if (r.Method != http.MethodGet && r.Method != http.MethodHead) || !isSwagger(r.URL.Path) {
 		notFound(w)
 		return
 	}
@@ -76,7 +92,7 @@ func (g *Gateway) serveSwagger(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusFound)
 		return
 	case SwaggerPath+"/"+name == DocumentPath:
-		g.described.ServeHTTP(w, r)
+		described.ServeHTTP(w, r)
 		return
 	case name == "":
 		name = "index.html"

@@ -92,3 +92,32 @@ func TestPageInBrowser(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestPageOfAnother: a server without a gateway shows a document of its own.
+func TestPageOfAnother(t *testing.T) {
+	t.Parallel()
+	const document = `{"openapi":"3.1.1","info":{"title":"Play","version":"v1"},"paths":{}}`
+	h := gateway.Swagger([]byte(document))
+	get := func(method, path, tag string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, nil)
+		r.Header.Set("If-None-Match", tag)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	w := get("GET", gateway.DocumentPath, "")
+	if w.Code != 200 || w.Body.String() != document || w.Header().Get("Content-Type") != "application/json; charset=utf-8" {
+		t.Errorf("the document: status %d, headers %v, %s", w.Code, w.Header(), w.Body)
+	}
+	if again := get("GET", "/Swagger/V1/swagger.json", w.Header().Get("Etag")); again.Code != 304 || again.Body.Len() > 0 {
+		t.Errorf("the document again: status %d, %s, want 304", again.Code, again.Body)
+	}
+	for path, want := range map[string]int{"/swagger": 302, "/swagger/": 200, "/swagger/page.js": 200, "/swagger/none.js": 404, "/other": 404} {
+		if w := get("GET", path, ""); w.Code != want {
+			t.Errorf("%s: status %d, want %d", path, w.Code, want)
+		}
+	}
+	if w := get("POST", gateway.DocumentPath, ""); w.Code != 404 {
+		t.Errorf("POST of the document: status %d, want 404", w.Code)
+	}
+}
