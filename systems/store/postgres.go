@@ -56,7 +56,7 @@ func openPostgres(ctx context.Context, c Config) (*Store, error) {
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
-	s := &Store{read: db, write: db, dialect: postgresDialect, limit: c.Timeout}
+	s := &Store{read: db, write: db, dialect: postgresDialect, limit: c.Timeout, turn: make(chan struct{}, 1)}
 	if err := s.schema(ctx, c.Name); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("schema: %w", err)

@@ -51,6 +51,7 @@ type Store struct {
 	dialect *dialect
 	group   *group        // of SQLite
 	limit   time.Duration // of PostgreSQL, 0 for none
+	turn    chan struct{} // of PostgreSQL: has the transaction that is tried again
 }
 
 // Queryer runs single statements: a [Store] or a [Tx]. Statements have ? for arguments on every database; a question mark

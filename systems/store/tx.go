@@ -36,7 +36,7 @@ type Tx struct {
 func (t *Tx) Writes() int { return t.writes }
 
 // Tx runs f in a serializable transaction and commits it if f returns nil; otherwise, and if f panics, nothing of it stays. A
-// transaction that lost against another one is tried again, up to 12 times with growing pauses, so f may run several times and
+// transaction that lost against another one is tried again, one of them at a time, up to 12 times with growing pauses, so f may run several times and
 // must do nothing but use tx, nor wait for anything else; the pauses take at most some two seconds. On SQLite write transactions run
 // one after the other, and those that wait share a commit: f sees what others did before it, and is stored together with it or not
 // at all. The transaction ends when ctx does, or [Config.Timeout] is over. f's error is returned as it is.
@@ -73,6 +73,15 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 		err := f()
 		if err == nil || try == tries || !s.dialect.retry(err) {
 			return err
+		}
+		if try == 1 && s.turn != nil { // those that lost go one after the other, or a crowd of them would be in its own way for ever
+			select {
+			case s.turn <- struct{}{}:
+				defer func() { <-s.turn }()
+				continue
+			case <-ctx.Done():
+				return err
+			}
 		}
 		t := time.NewTimer(pause/2 + rand.N(pause))
 		select {
