@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -52,10 +53,7 @@ const MaximumBody = 512 << 10
 // maximumDeadBytes bounds the dead letters; the oldest go first.
 const maximumDeadBytes = 256 << 20
 
-var (
-	nameRule  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
-	topicRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{0,79}(\.[A-Za-z][A-Za-z0-9]{0,79}){0,3}$`)
-)
+var nameRule = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 
 // Queue is a place where messages wait for one service: each message of its topics goes to one of the consumers of the queue.
 type Queue struct {
@@ -110,7 +108,17 @@ func (q Queue) check() error {
 }
 
 func checkTopic(topic string) error {
-	if !topicRule.MatchString(topic) {
+	words := 0
+	good := true
+	for word := range strings.SplitSeq(topic, ".") {
+		words++
+		good = good && len(word) >= 1 && len(word) <= 80
+		for i := range len(word) {
+			c := word[i]
+			good = good && (c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || i > 0 && c >= '0' && c <= '9')
+		}
+	}
+	if !good || words > 4 {
 		return fmt.Errorf("topic %q: want one to four words of letters and digits with dots between", topic)
 	}
 	return nil

@@ -45,7 +45,8 @@ type Config struct {
 	// that the others reach too. Default: all, below /catalog-svc, /inventory-svc, /identity-svc and /trading-svc, with the
 	// portal at /economy/.
 	Only string
-	// Database of the services: each has its own in it, named economy_catalog and so on. Name is ignored.
+	// Database of the services: each has its own in it, named economy_catalog and so on. Name is ignored. Its GroupTime is 3 ms by
+	// default.
 	Database store.Config
 	// Bus that the services talk over. Its Name is "economy", its Dir that of the database.
 	Bus bus.Config
@@ -117,6 +118,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Database.BusyTimeout == 0 {
 		c.Database.BusyTimeout = 10 * time.Second
+	}
+	if c.Database.GroupTime == 0 {
+		c.Database.GroupTime = 3 * time.Millisecond
 	}
 	return nil
 }

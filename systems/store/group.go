@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // mostTogether bounds the transactions that share a commit.
@@ -16,11 +17,13 @@ const mostTogether = 64
 // stored or none is. A transaction that fails after it has written something takes the others back with it; then each of them runs
 // again, alone. Each function runs in the goroutine of its caller.
 type group struct {
-	db *sql.DB
+	db    *sql.DB
+	pause time.Duration // between the begin of one transaction and the next
 
 	mu      sync.Mutex
 	waiting []*member
 	led     bool // somebody runs them
+	begun   time.Time
 }
 
 // member is a transaction that waits for its turn or has it.
@@ -91,12 +94,18 @@ func (m *member) spoilt() bool { return m.failed || m.tx.broken || m.err != nil 
 func (g *group) lead() {
 	for {
 		g.mu.Lock()
+		if wait := g.pause - time.Since(g.begun); wait > 0 && len(g.waiting) > 0 && len(g.waiting) < mostTogether {
+			g.mu.Unlock()
+			time.Sleep(wait)
+			g.mu.Lock()
+		}
 		n := min(len(g.waiting), mostTogether)
 		if n == 0 {
 			g.led = false
 			g.mu.Unlock()
 			return
 		}
+		g.begun = time.Now()
 		together := g.waiting[:n:n]
 		g.waiting = g.waiting[n:]
 		g.mu.Unlock()

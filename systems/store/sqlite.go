@@ -90,7 +90,7 @@ func openSQLite(ctx context.Context, c Config) (*Store, error) {
 		write.Close()
 		return nil, err
 	}
-	return &Store{read: read, write: write, dialect: sqliteDialect, group: &group{db: write}}, nil
+	return &Store{read: read, write: write, dialect: sqliteDialect, group: &group{db: write, pause: c.GroupTime}}, nil
 }
 
 func openFile(path string, pragmas []string, lock string, conns int) (*sql.DB, error) {

@@ -25,6 +25,10 @@ type Config struct {
 	BusyTimeout time.Duration
 	// MaxReaders bounds the connections that read. Default 4 for SQLite; 10 for PostgreSQL, where they also write.
 	MaxReaders int
+	// GroupTime makes a write transaction of SQLite begin so long after the one before it at the earliest, so that more of them share
+	// a commit and its wait for the disk. It is for systems with many writers at once; one that writes alone gets slower. Default
+	// 0: as soon as it can.
+	GroupTime time.Duration
 	// Timeout bounds a transaction, and a statement of Exec, on PostgreSQL, so that a server that has gone without a word is given
 	// up. Default 1 min; negative: none.
 	Timeout time.Duration

@@ -14,13 +14,13 @@ import (
 )
 
 // Consume handles the messages of a queue, until the box or the bus is closed. The messages of a batch share a transaction, and
-// so the wait for the disk; when it fails, each gets its own.
+// so the wait for the disk; when it fails, its halves get one each, and so on until the one to blame is alone.
 func (b *Box) Consume(queue string, h *Handlers) error {
 	c := &consumer{box: b, queue: queue, handlers: h, names: make(map[string]string), faulty: make(map[string]faults)}
 	for _, topic := range h.Topics() {
 		c.names[topic] = c.spanName(topic)
 	}
-	eater, err := b.config.Bus.Consume(queue, nil, c.handle)
+	eater, err := b.config.Bus.Consume(queue, &bus.ConsumeOptions{Batch: consumeBatch}, c.handle)
 	if err != nil {
 		return err
 	}
@@ -29,6 +29,10 @@ func (b *Box) Consume(queue string, h *Handlers) error {
 	b.mu.Unlock()
 	return nil
 }
+
+// consumeBatch bounds the messages that share a transaction. It is larger than what else may share a commit, so that a queue is emptied
+// while others write all they can.
+const consumeBatch = 256
 
 type consumer struct {
 	box      *Box
@@ -85,11 +89,10 @@ func (c *consumer) work(ctx context.Context, jobs []job) {
 			c.settle(j, outcomes[i])
 		}
 	case len(jobs) > 1: // one of them is to blame: find it
-		for i := range jobs {
-			if ctx.Err() != nil {
-				return
+		for _, half := range [][]job{jobs[:len(jobs)/2], jobs[len(jobs)/2:]} {
+			if ctx.Err() == nil {
+				c.work(ctx, half)
 			}
-			c.work(ctx, jobs[i:i+1])
 		}
 	case ctx.Err() == nil:
 		c.failed(jobs[0], err)

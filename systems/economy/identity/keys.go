@@ -167,7 +167,7 @@ func (s *Service) Verifier(audience string) auth.Verifier {
 	if s.foreign() {
 		return s.config.Verify
 	}
-	return func(ctx context.Context, token string) (*hubbub.User, error) {
+	return auth.Remember(func(ctx context.Context, token string) (*hubbub.User, error) {
 		id, err := keyID(token)
 		if err != nil {
 			return nil, err
@@ -181,8 +181,11 @@ func (s *Service) Verifier(audience string) auth.Verifier {
 			return nil, err
 		}
 		return verify(ctx, token)
-	}
+	}, rememberTokens)
 }
+
+// rememberTokens is how long a token that was checked is not checked again.
+const rememberTokens = 10 * time.Second
 
 func (k *keys) verify(one key, audience string) (auth.Verifier, error) {
 	k.mu.Lock()
