@@ -110,9 +110,12 @@ func (s *Service) add(ctx context.Context, id uuid.UUID, email, userName, hash s
 	}
 	a := &account{
 		User:     User{ID: id, UserName: userName, Email: email, Gil: s.config.StartingGil, CreatedOn: s.box.Now()},
-		password: hash, roles: roles, version: 1,
+		password: hash, roles: roles,
 	}
 	err := s.box.Tx(ctx, func(tx *box.Tx) error {
+		if err := tx.QueryRow(ctx, "SELECT coalesce(max(version), 0) + 1 FROM former_account WHERE id = ?", id.String()).Scan(&a.version); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "INSERT INTO account (id, email, email_key, user_name, password, roles, gil, created, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			a.ID.String(), a.Email, emailKey(a.Email), a.UserName, a.password, strings.Join(a.roles, " "), int64(a.Gil), a.CreatedOn.UnixMilli(), a.version); err != nil {
 			return err
@@ -219,6 +222,10 @@ func (s *Service) delete(ctx context.Context, id uuid.UUID) error {
 			return err
 		}
 		a.Gil, a.version = 0, a.version+1
+		if _, err := tx.Exec(ctx, "INSERT INTO former_account (id, version) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET version = excluded.version",
+			id.String(), a.version); err != nil {
+			return err
+		}
 		return tx.Send(ctx, a.updated())
 	})
 }

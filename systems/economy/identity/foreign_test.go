@@ -67,4 +67,18 @@ func TestForeignIssuer(t *testing.T) {
 	if _, err := identity.IssueToken(t.Context(), p.database, "ann@example.com", time.Minute); err == nil {
 		t.Error("a token of an issuer that was never served, want an error")
 	}
+
+	// Whoever was removed and comes back begins anew, also for those who have a copy: they take what has a higher version.
+	if a := p.do("DELETE", "/users/"+id, admin, ""); a.status != 204 {
+		t.Fatalf("delete: %d %s", a.status, a.body)
+	}
+	if u := p.updated(uuid.MustParse(id), 2); u.NewTotalGil != 0 {
+		t.Errorf("removed: %+v", u)
+	}
+	if a := p.do("POST", "/register", token(player), ""); a.status != 201 {
+		t.Fatalf("register after the end: %d %s", a.status, a.body)
+	}
+	if u := p.updated(uuid.MustParse(id), 3); u.NewTotalGil.String() != "100" {
+		t.Errorf("back: %+v", u)
+	}
 }

@@ -13,6 +13,12 @@ CREATE TABLE account (
     version   BIGINT NOT NULL
 );
 
+-- Accounts that were removed: one of the same id goes on behind the last version that others have heard of.
+CREATE TABLE former_account (
+    id      TEXT   PRIMARY KEY,
+    version BIGINT NOT NULL
+);
+
 -- What was done with the gil of a purchase: debited, or refunded, which may come before the debit.
 CREATE TABLE debit (
     purchase TEXT   PRIMARY KEY,
