@@ -124,9 +124,9 @@ func run() error {
 func TestKilledAtEachBorder(t *testing.T) {
 	t.Parallel()
 	for _, who := range []string{"bank", "customer"} {
-		for _, name := range []string{"committed", "published", "removed", "handled", "acknowledged"} {
+		for _, name := range []string{"written", "committed", "published", "removed", "delivered", "handled", "acknowledged"} {
 			for _, time := range []int{1, 3} {
-				if who == "customer" && name != "committed" && name != "acknowledged" && time > 1 {
+				if who == "customer" && name != "written" && name != "committed" && name != "acknowledged" && time > 1 {
 					continue // the same as for the bank
 				}
 				t.Run(fmt.Sprintf("%s %s %d", who, name, time), func(t *testing.T) {

@@ -160,7 +160,7 @@ func (b *books) checkMoney(w *world) {
 	for key, h := range b.holdings {
 		worth += h.quantity * b.shop[key[len(key)-36:]].price
 	}
-	if began := int64(len(b.accounts)) * int64(w.Gil); have+spent != began || worth != spent {
+	if began := int64(len(b.accounts))*int64(w.Gil) + w.given; have+spent != began || worth != spent {
 		w.t.Errorf("players began with %s gil, have %s, have spent %s, and own things for %s", contracts.Gil(began), contracts.Gil(have), contracts.Gil(spent),
 			contracts.Gil(worth))
 	}

@@ -3,6 +3,7 @@ package processtest
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hubbub-go/hubbub/systems/economy/contracts"
+	"github.com/hubbub-go/hubbub/systems/economy/identity"
 	"github.com/hubbub-go/hubbub/systems/economy/trading"
 )
 
@@ -20,14 +22,19 @@ type deed struct {
 	// try reports whether it was accepted.
 	try func(ctx context.Context) bool
 	// traps that belong to it, beside the one that kills.
-	traps []trap
+	traps  []trap
+	bought bool // it is a purchase
+	// version is what {version} in statements stands for.
+	version int64
 	// during is called again and again until a process is killed.
 	during func()
 	// finish waits for the end, and checks it.
 	finish func(p point)
 }
 
-func (d *deed) fill(query string) string { return strings.ReplaceAll(query, "{id}", d.id) }
+func (d *deed) fill(query string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(query, "{id}", d.id), "{version}", strconv.FormatInt(d.version, 10))
+}
 
 // visit does a deed for each point, kills the process there and starts it again. Usually each point is visited in one of the two
 // kinds of systems alone.
@@ -63,7 +70,7 @@ func visit(w *world, points []point, begin func() *deed) {
 			}
 		}
 		// Sent or not, it is not noted: then it is sent again.
-		p.twice = victim == w.of("trading") && w.count("trading", d.fill(notTold)) == 1
+		p.twice = d.bought && victim == w.of("trading") && w.count("trading", d.fill(notTold)) == 1
 		victim.again()
 		for _, h := range w.hosts {
 			w.trap(h)
@@ -100,7 +107,7 @@ func (w *world) await(p point, victim *host, d *deed) {
 // purchase is the deed of buying.
 func (w *world) purchase(b *player, item uuid.UUID, quantity int, want ...string) *deed {
 	id := uuid.New()
-	return &deed{w: w, id: id.String(),
+	return &deed{w: w, id: id.String(), bought: true,
 		try: func(ctx context.Context) bool { return b.try(ctx, item, quantity, id) },
 		finish: func(p point) {
 			w.t.Helper()
@@ -199,4 +206,52 @@ func (w *world) release(service string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	w.ask(ctx, "POST", service, "/release", "", "")
+}
+
+// TestKilledWhileTelling visits the points of what the catalog and the identity service tell the others.
+func TestKilledWhileTelling(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, apart bool) {
+		w := newWorld(t, "sqlite", apart, nil)
+		stock, changes := int64(10), 0
+		potion := w.sell(item{Name: "Potion", Price: 5 * contracts.OneGil, Stock: &stock})
+		visit(w, shop("CatalogItemUpdated"), func() *deed {
+			changes++
+			text := fmt.Sprintf(`{"name":"Potion","description":"the %dth","price":5,"stock":%d}`, changes, 10+changes)
+			return &deed{w: w, id: potion.ID.String(), version: 1 + w.count("catalog", "SELECT version FROM item WHERE id = ?", potion.ID.String()),
+				try: func(ctx context.Context) bool {
+					status, _ := w.ask(ctx, "PUT", "catalog", "/catalog-svc/items/"+potion.ID.String(), w.admin, text)
+					return status == 204
+				},
+				finish: func(point) {
+					w.calm()
+					if n := w.count("trading", "SELECT remaining FROM stock WHERE item_id = ?", potion.ID.String()); n != int64(10+changes) {
+						w.t.Errorf("%d potions are left, want %d", n, 10+changes)
+					}
+				},
+			}
+		})
+		admin, err := identity.IssueToken(t.Context(), w.databaseOf("identity"), "admin@play.com", time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := w.register()
+		w.calm()
+		given := int64(0)
+		visit(w, changing, func() *deed {
+			given++
+			gil := int64(w.Gil) + given
+			text := fmt.Sprintf(`{"email":%q,"gil":%s}`, u.Email, contracts.Gil(gil))
+			return &deed{w: w, id: u.ID.String(), version: gil,
+				try: func(ctx context.Context) bool {
+					status, _ := w.ask(ctx, "PUT", "identity", "/identity-svc/users/"+u.ID.String(), admin, text)
+					return status == 204
+				},
+				finish: func(point) {
+					w.calm()
+					w.given = given
+				},
+			}
+		})
+	})
 }

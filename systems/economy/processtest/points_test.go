@@ -2,6 +2,26 @@ package processtest
 
 import "fmt"
 
+// P12 names points between two steps of a purchase. Each of its rows is a point below, where a statement shows after the kill that
+// it fell there; before these tests there was a kill at a border counted in a process with a bank in place of the identity service,
+// and nothing showed which message it was about.
+//
+//	P12                                        here                                                        before
+//	after 202, before the saga is saved        begun: asked, nothing saved; saved, the buyer does not know  the second
+//	after the save, before GrantItems          begun: committed / published / noted                        by count
+//	after the grant, before the reply          completing: GrantItems, each border of the inventory        handled, committed, published
+//	after ItemsGranted saved, before DebitGil  completing: InventoryItemsGranted, each border of trading   by count
+//	after the debit, before GilDebited         completing: DebitGil, each border of identity               a bank, not identity
+//	after Completed saved, before the push     told: telling, told, noted                                  telling, told
+//	deliver                                    completing: GilDebited, DeliverItems, InventoryItemsDelivered by count
+//	subtract, after a refusal                  refusing: Fault.DebitGil, SubtractItems, its answer         none
+//	deadline, subtract and refund              callingOff: timer, both commands, both answers              none
+//	catalog: item changed                      shop: the outbox of the catalog, the inboxes of both copies none
+//	identity: gil changed                      changing: the outbox of identity, the inbox of trading      none
+//
+// All of it with every service in one process, where the bus dies too, and with each in its own. On top of it see
+// TestKilledAtRandom.
+
 // point is a border at which a process is killed. In its statements {id} is the id of the purchase, or what the work is about.
 type point struct {
 	name string // in words
@@ -133,3 +153,46 @@ var callingOff = join(
 	step("trading", fmt.Sprintf(openCommand, "RefundGil"), "GilRefunded", ""),
 	step("inventory", reserved("granted"), "SubtractItems", "InventoryItemsSubtracted"),
 	step("trading", fmt.Sprintf(openCommand, "SubtractItems"), "InventoryItemsSubtracted", ""))
+
+// shop are the points of an item of the catalog, {id}, whose version {version} is told with a message of a topic.
+func shop(topic string) []point {
+	const (
+		own     = "SELECT count(*) FROM item WHERE id = '{id}' AND version >= {version}"
+		theirs  = "SELECT count(*) FROM catalog_item WHERE id = '{id}' AND version >= {version}"
+		no      = "SELECT 1 - count(*) FROM catalog_item WHERE id = '{id}' AND version >= {version}"
+		waiting = "SELECT count(*) FROM outbox WHERE topic = '"
+	)
+	told, none := waiting+topic+"'", "SELECT 1 - count(*) FROM outbox"
+	all := []point{
+		{name: topic + " written, not committed", at: "catalog written", holds: []fact{{"catalog", own, 0}, {"catalog", none, 1}}},
+		{name: topic + " committed, not published", at: "catalog committed", holds: []fact{{"catalog", told, 1}}},
+		{name: topic + " published, not noted", at: "catalog published", holds: []fact{{"catalog", told, 1}}},
+		{name: topic + " noted as published", at: "catalog removed", holds: []fact{{"catalog", none, 1}}},
+	}
+	for _, service := range []string{"inventory", "trading"} {
+		all = append(all,
+			point{name: topic + " delivered, not handled", at: service + " delivered", when: no, holds: []fact{{service, no, 1}}},
+			point{name: topic + " handled, not committed", at: service + " handled", when: no, holds: []fact{{service, no, 1}}},
+			point{name: topic + " handled and committed, not acknowledged", at: service + " committed", when: theirs, holds: []fact{{service, theirs, 1}}},
+			point{name: topic + " acknowledged", at: service + " acknowledged", when: theirs, holds: []fact{{service, theirs, 1}}})
+	}
+	return all
+}
+
+// changing are the points of an account, {id}, whose gil an administrator changes, to {version}.
+var changing = []point{
+	{name: "UserUpdated written, not committed", at: "identity written", holds: []fact{{"identity", accountHas + "gil = {version}", 0}}},
+	{name: "UserUpdated committed, not published", at: "identity committed", when: accountHas + "gil = {version}", holds: []fact{{"identity", userTold, 1}}},
+	{name: "UserUpdated published, not noted", at: "identity published", holds: []fact{{"identity", userTold, 1}}},
+	{name: "UserUpdated noted as published", at: "identity removed", holds: []fact{{"identity", userTold, 0}}},
+	{name: "UserUpdated delivered, not handled", at: "trading delivered", holds: []fact{{"trading", purseHas + "gil = {version}", 0}}},
+	{name: "UserUpdated handled, not committed", at: "trading handled", holds: []fact{{"trading", purseHas + "gil = {version}", 0}}},
+	{name: "UserUpdated handled and committed, not acknowledged", at: "trading committed", holds: []fact{{"trading", purseHas + "gil = {version}", 1}}},
+	{name: "UserUpdated acknowledged", at: "trading acknowledged", holds: []fact{{"trading", purseHas + "gil = {version}", 1}}},
+}
+
+const (
+	accountHas = "SELECT count(*) FROM account WHERE id = '{id}' AND "
+	purseHas   = "SELECT count(*) FROM account WHERE user_id = '{id}' AND "
+	userTold   = "SELECT count(*) FROM outbox WHERE topic = 'UserUpdated'"
+)

@@ -35,7 +35,8 @@ type world struct {
 	nats  *process // nil if the bus is in the one process
 	hosts []*host
 	admin string // a token
-	// registered players.
+	given int64  // millionths of a gil that the administrator has given
+
 	mu         sync.Mutex
 	registered int
 }
@@ -339,12 +340,16 @@ func (w *world) bustle() string {
 	return strings.Join(what, "; ")
 }
 
+func (w *world) databaseOf(service string) store.Config {
+	c := w.Database
+	c.Name = service
+	return c
+}
+
 // open opens the database of a service beside its process.
 func (w *world) open(service string) *store.Store {
 	w.t.Helper()
-	c := w.Database
-	c.Name = service
-	s, err := store.Open(context.Background(), c, fstest.MapFS{})
+	s, err := store.Open(context.Background(), w.databaseOf(service), fstest.MapFS{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

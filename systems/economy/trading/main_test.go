@@ -32,10 +32,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(crashIn) != "" {
-		crashing()
-		return
-	}
 	os.Exit(storetest.Main(m, func() error { return goleak.Find() }))
 }
 
