@@ -87,6 +87,9 @@ func (m *member) run(tx *sql.Tx) {
 	m.failed = false
 }
 
+// errBroken is the error of a transaction that went on after a statement of it had failed in a way that may have ended it.
+var errBroken = errors.New("store: a statement of the transaction failed, so nothing of it is stored")
+
 // spoilt reports whether a member leaves something behind that must not be committed.
 func (m *member) spoilt() bool { return m.failed || m.tx.broken || m.err != nil && m.tx.writes > 0 }
 
@@ -132,6 +135,9 @@ func (g *group) round(together []*member) {
 			continue
 		}
 		tx.Rollback()
+		if m.err == nil {
+			m.err = errBroken
+		}
 		if len(had) == 1 { // nobody else was in it
 			m.done <- m.err
 			if i+1 < len(together) {
