@@ -38,6 +38,7 @@ one write(2) a message, with --beside against a second server, in turns with the
   hubbub bench broadcast http://127.0.0.1:5000/testhub --burst 100 --limit --pid 4711
   hubbub bench idle http://127.0.0.1:5000/testhub --connections 50000 --sources 10 --workers 7 --pid 4711
   hubbub bench events http://127.0.0.1:8080/realtimehub --groups 1 --rate 20000 --token TOKEN
+  hubbub bench purchases http://127.0.0.1:8080 --data ./data --players 1000 --rate 1000 --duration 60s
   hubbub bench compare before.json after.json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -46,7 +47,7 @@ one write(2) a message, with --beside against a second server, in turns with the
 	for _, m := range modes {
 		c.AddCommand(b.mode(m, wireHub))
 	}
-	c.AddCommand(b.raw(), b.compare(), b.worker())
+	c.AddCommand(b.purchases(), b.raw(), b.compare(), b.worker())
 	return c
 }
 
