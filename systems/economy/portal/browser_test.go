@@ -233,7 +233,7 @@ func TestInBrowser(t *testing.T) {
 		change func(c *economy.Config)
 	}{
 		{scene: "buying"},
-		{scene: "together", change: func(c *economy.Config) { c.Identity.AccessTokenLifetime = 5 * time.Second }},
+		{scene: "together", change: func(c *economy.Config) { c.Identity.AccessTokenLifetime = 10 * time.Second }},
 		{scene: "trouble"},
 		{scene: "calledOff", change: func(c *economy.Config) { c.Trading.Deadline = 3 * time.Second }},
 		{scene: "administration", empty: true},

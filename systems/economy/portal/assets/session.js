@@ -27,8 +27,8 @@ export function onChange(f) { listeners.add(f); }
 // user is who is signed in, { id, name, admin }, or null.
 export function user() {
   if (!tokens) return null;
-  const c = claims(tokens.access);
-  return { id: c.sub.toLowerCase(), name: c.name || claims(tokens.id).name || "Player", admin: [].concat(c.role || []).includes("Admin") };
+  const c = { ...claims(tokens.id), ...claims(tokens.access) };
+  return { id: String(c.sub).toLowerCase(), name: c.name || c.preferred_username || "Player", admin: [].concat(c.role || []).includes("Admin") };
 }
 
 // current is the access token as it is, for the hub.
@@ -45,11 +45,15 @@ export async function token(fresh = false) {
 const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 const secret = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
-// claims of a token. Nobody here trusts them: the services check tokens, and this page has them from the issuer itself.
+// claims of a token, none of one that is no JWT. Nobody here trusts them: the services check tokens, and this page has them from the issuer
+// itself.
 function claims(token) {
-  const part = (token || "").split(".")[1] || "";
-  const bytes = Uint8Array.from(atob(part.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
-  return bytes.length ? JSON.parse(new TextDecoder().decode(bytes)) : {};
+  try {
+    const part = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(part), (c) => c.charCodeAt(0))));
+  } catch {
+    return {};
+  }
 }
 
 let found = null;

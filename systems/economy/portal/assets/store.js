@@ -25,10 +25,11 @@ export async function show(main, shell) {
     for (const [id, card] of cards) if (!there.has(id)) { card.root.remove(); cards.delete(id); }
     shelf.querySelector(".empty")?.remove();
     if (now.items.length === 0) shelf.append(empty());
-    for (const item of now.items) {
+    for (const [i, item] of now.items.entries()) {
       if (!cards.has(item.id)) cards.set(item.id, makeCard(() => buy(cards.get(item.id).item, now.userGil)));
       cards.get(item.id).update(item);
-      shelf.append(cards.get(item.id).root);
+      const { root } = cards.get(item.id);
+      if (shelf.children[i] !== root) shelf.insertBefore(root, shelf.children[i] || null); // what is moved loses the focus
     }
   };
   const remember = () => {
