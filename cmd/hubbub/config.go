@@ -42,6 +42,8 @@ type Config struct {
 		Password string `yaml:"password" secret:"true" doc:"Its password. Empty: a random one, made once and kept in demo.json in the data folder."`
 	} `yaml:"demo"`
 
+	Tracing TracingConfig `yaml:"tracing"`
+
 	Auth  AuthConfig  `yaml:"auth"`
 	Hub   HubConfig   `yaml:"hub"`
 	Drain DrainConfig `yaml:"drain"`
@@ -93,6 +95,7 @@ func defaultConfig() Config {
 	hub := hubbub.NewHub("", nil).Options()
 	c := Config{Listen: "127.0.0.1:8080", Data: "./hubbub-data", Page: true}
 	c.Log.Level, c.Log.Format = "info", "auto"
+	c.Tracing.Ratio = 1
 	c.Demo.Enabled, c.Demo.User = true, "demo"
 	c.Auth.ClockSkew, c.Auth.Refresh = 5*time.Minute, true
 	c.Hub = HubConfig{
@@ -199,6 +202,7 @@ func (l *loaded) check() {
 	l.checkRelay()
 	l.checkGateway()
 	l.checkEconomy()
+	l.checkTracing()
 }
 
 func (l *loaded) checkAuth() {

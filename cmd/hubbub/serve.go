@@ -37,6 +37,7 @@ type server struct {
 	serving  sync.WaitGroup
 	listener net.Listener
 	told     []string // lines for welcome
+	traced   func()   // sends the last spans
 }
 
 // newServer opens everything and serves. Close it when done, whether it was drained or not.
@@ -51,6 +52,9 @@ func newServer(ctx context.Context, l *loaded, log *slog.Logger) (*server, error
 }
 
 func (s *server) open(ctx context.Context) (err error) {
+	if s.traced, err = s.traceSpans(); err != nil {
+		return &configError{err}
+	}
 	if err := s.openKeys(); err != nil {
 		return &configError{err}
 	}
@@ -364,4 +368,8 @@ func (s *server) close() {
 		}
 	}
 	s.systems = nil
+	if s.traced != nil {
+		s.traced()
+		s.traced = nil
+	}
 }

@@ -108,7 +108,7 @@ func (s *Set) decode(name, path string, v reflect.Value, n ast.Node) {
 		s.note(name, n, path, "%s, want %s", describe(n), kindOf(v.Type()))
 		return
 	}
-	if _, quoted := n.(*ast.StringNode); quoted && (v.Kind() == reflect.Bool || v.Kind() == reflect.Int) {
+	if _, quoted := n.(*ast.StringNode); quoted && slices.Contains([]reflect.Kind{reflect.Bool, reflect.Int, reflect.Float64}, v.Kind()) {
 		s.note(name, n, path, "the text %s, want %s", quote(text), kindOf(v.Type()))
 		return
 	}

@@ -1,7 +1,7 @@
 // Package settings fills a struct from a YAML file, from environment variables and from flags, remembers where every value
 // came from, and says of every bad one where it stands.
 //
-// The struct is the only place where a setting is declared. Its fields are structs (sections) or leaves: string, bool, int,
+// The struct is the only place where a setting is declared. Its fields are structs (sections) or leaves: string, bool, int, float64,
 // time.Duration, []string, map[string]string, and slices of structs of these. Tags:
 //
 //	yaml:"maxDevices"    the key, in the file and, behind its section, as path: notify.maxDevices
@@ -15,6 +15,7 @@ package settings
 import (
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"sort"
 	"strconv"
@@ -158,6 +159,8 @@ func kindOf(t reflect.Type) string {
 		return "true or false"
 	case t.Kind() == reflect.Int:
 		return "a whole number"
+	case t.Kind() == reflect.Float64:
+		return "a number"
 	}
 	return ""
 }
@@ -193,6 +196,12 @@ func setScalar(v reflect.Value, value string) error {
 			return bad
 		}
 		v.SetInt(int64(n))
+	case v.Kind() == reflect.Float64:
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return bad
+		}
+		v.SetFloat(n)
 	default:
 		return bad
 	}

@@ -1,6 +1,6 @@
-// Package tracing sends the spans of the program to a collector, over OTLP/HTTP with JSON. It does without the exporters of OpenTelemetry,
+// Package otlp sends the spans of the program to a collector, over OTLP/HTTP with JSON. It does without the exporters of OpenTelemetry,
 // which link gRPC and switch the linker's dead-code elimination off.
-package tracing
+package otlp
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -66,7 +67,7 @@ func (c *Config) setDefaults() error {
 // until its context ends.
 func Provider(c Config) (*sdk.TracerProvider, error) {
 	if err := c.setDefaults(); err != nil {
-		return nil, fmt.Errorf("tracing: %w", err)
+		return nil, fmt.Errorf("otlp: %w", err)
 	}
 	about := []attribute.KeyValue{attribute.String("service.name", c.Service)}
 	if c.Version != "" {
@@ -84,12 +85,14 @@ func Provider(c Config) (*sdk.TracerProvider, error) {
 	), nil
 }
 
-// Start makes a [Provider] the one of the whole process, which can be done once, and returns its Shutdown.
+// Start makes a [Provider] the one of the whole process, which can be done once, with the headers of W3C Trace Context between processes. It
+// returns the provider's Shutdown.
 func Start(c Config) (stop func(context.Context) error, err error) {
 	p, err := Provider(c)
 	if err != nil {
 		return nil, err
 	}
 	otel.SetTracerProvider(p)
+	otel.SetTextMapPropagator(propagation.TraceContext{})
 	return p.Shutdown, nil
 }

@@ -1,4 +1,4 @@
-package tracing_test
+package otlp_test
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
-	"github.com/hubbub-go/hubbub/cmd/hubbub/tracing"
+	"github.com/hubbub-go/hubbub/cmd/hubbub/otlp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,13 +68,13 @@ func newCollector(t *testing.T, answers ...answer) *collector {
 }
 
 // provider returns one that sends to c, and a function that ends it.
-func (c *collector) provider(t *testing.T, change func(*tracing.Config)) (*sdk.TracerProvider, func() error) {
+func (c *collector) provider(t *testing.T, change func(*otlp.Config)) (*sdk.TracerProvider, func() error) {
 	t.Helper()
-	config := tracing.Config{Endpoint: c.URL, Timeout: 20 * time.Second}
+	config := otlp.Config{Endpoint: c.URL, Timeout: 20 * time.Second}
 	if change != nil {
 		change(&config)
 	}
-	p, err := tracing.Provider(config)
+	p, err := otlp.Provider(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (c *collector) provider(t *testing.T, change func(*tracing.Config)) (*sdk.T
 func TestForm(t *testing.T) {
 	t.Parallel()
 	c := newCollector(t)
-	p, end := c.provider(t, func(o *tracing.Config) {
+	p, end := c.provider(t, func(o *otlp.Config) {
 		o.Service, o.Version, o.Header = "shop", "1.2", map[string]string{"Authorization": "Bearer x"}
 	})
 	state, err := trace.ParseTraceState("vendor=1")
@@ -153,7 +153,7 @@ func same(t *testing.T, got, want string) {
 }
 
 // one ends a span with a provider, and then the provider.
-func one(t *testing.T, c *collector, change func(*tracing.Config)) error {
+func one(t *testing.T, c *collector, change func(*otlp.Config)) error {
 	t.Helper()
 	p, end := c.provider(t, change)
 	_, span := p.Tracer("test").Start(t.Context(), "one")
@@ -190,7 +190,7 @@ func TestGivesUp(t *testing.T) {
 	lost := func(c *collector, want string) {
 		t.Helper()
 		log.Reset()
-		if err := one(t, c, func(o *tracing.Config) {
+		if err := one(t, c, func(o *otlp.Config) {
 			o.Timeout, o.Logger = 300*time.Millisecond, slog.New(slog.NewTextHandler(&log, nil))
 		}); err != nil {
 			t.Error(err)
@@ -219,7 +219,7 @@ func TestPartialSuccess(t *testing.T) {
 	} {
 		c := newCollector(t, answer{200, body, ""})
 		var log bytes.Buffer
-		if err := one(t, c, func(o *tracing.Config) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) }); err != nil {
+		if err := one(t, c, func(o *otlp.Config) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) }); err != nil {
 			t.Error(err)
 		}
 		if !strings.Contains(log.String(), want) || want == "" && log.Len() > 0 {
@@ -232,7 +232,7 @@ func TestPartialSuccess(t *testing.T) {
 func TestRatio(t *testing.T) {
 	t.Parallel()
 	c := newCollector(t)
-	p, end := c.provider(t, func(o *tracing.Config) { o.Ratio = 1e-12 })
+	p, end := c.provider(t, func(o *otlp.Config) { o.Ratio = 1e-12 })
 	_, own := p.Tracer("test").Start(t.Context(), "own")
 	own.End()
 	remote := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
@@ -248,11 +248,11 @@ func TestRatio(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]tracing.Config{
+	for name, c := range map[string]otlp.Config{
 		"nothing": {}, "scheme": {Endpoint: "grpc://localhost:4317"}, "no host": {Endpoint: "http:///v1"}, "query": {Endpoint: "http://localhost?x"},
 		"ratio": {Endpoint: "http://localhost", Ratio: 1.5}, "negative": {Endpoint: "http://localhost", Ratio: -1},
 	} {
-		if _, err := tracing.Start(c); err == nil || !strings.HasPrefix(err.Error(), "tracing: ") {
+		if _, err := otlp.Start(c); err == nil || !strings.HasPrefix(err.Error(), "otlp: ") {
 			t.Errorf("%s: %v, want an error", name, err)
 		}
 	}

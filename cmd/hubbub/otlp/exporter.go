@@ -1,4 +1,4 @@
-package tracing
+package otlp
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 		return nil
 	}
 	if err := e.send(ctx, spans); err != nil {
-		e.config.Logger.Warn("tracing: spans are lost", "spans", len(spans), "error", err)
+		e.config.Logger.Warn("otlp: spans are lost", "spans", len(spans), "error", err)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (e *exporter) heed(answer []byte) {
 	}
 	p := said.PartialSuccess
 	if refused, err := p.RejectedSpans.Int64(); err == nil && refused > 0 || p.ErrorMessage != "" {
-		e.config.Logger.Warn("tracing: the collector refused spans", "spans", refused, "because", p.ErrorMessage)
+		e.config.Logger.Warn("otlp: the collector refused spans", "spans", refused, "because", p.ErrorMessage)
 	}
 }
 
