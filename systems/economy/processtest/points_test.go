@@ -65,7 +65,7 @@ func debited(state string) string {
 
 const (
 	noSaga      = "SELECT 1 - count(*) FROM saga WHERE id = '{id}'"
-	timerIsDue  = "SELECT count(*) FROM saga_timer WHERE id = '{id}' AND due <= {now}"
+	timerIsDue  = "SELECT count(*) FROM saga WHERE id = '{id}' AND state = 'GilDebited' AND id IN (SELECT id FROM saga_timer WHERE due <= {now})"
 	notTold     = "SELECT count(*) FROM push WHERE purchase = '{id}' AND told = 0"
 	isTold      = "SELECT count(*) FROM push WHERE purchase = '{id}' AND told > 0"
 	openCommand = "SELECT count(*) FROM saga_command WHERE id = '{id}' AND status = 'open' AND command = '%s'"
