@@ -91,6 +91,24 @@ func ExampleVerifier() {
 	// 200 hello ann
 }
 
+// A check that is slow, such as of a signature, is made once for each token in a while.
+func ExampleRemember() {
+	asked := 0
+	slow := func(_ context.Context, token string) (*hubbub.User, error) {
+		asked++
+		return &hubbub.User{ID: token}, nil
+	}
+	verify := auth.Remember(slow, 10*time.Second)
+	for range 3 {
+		u, err := verify(context.Background(), "ann")
+		fmt.Println(u.ID, err, asked)
+	}
+	// Output:
+	// ann <nil> 1
+	// ann <nil> 1
+	// ann <nil> 1
+}
+
 // Cookies beside tokens.
 func ExampleAuthenticator() {
 	cookie := func(r *http.Request) (*hubbub.User, error) {
