@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,12 +20,15 @@ const mostTogether = 64
 // again, alone. Each function runs in the goroutine of its caller.
 type group struct {
 	db    *sql.DB
+	conn  *sql.Conn     // the only one of db, of the leader; nil before the first transaction
 	pause time.Duration // between the begin of one transaction and the next
 
 	mu      sync.Mutex
 	waiting []*member
 	led     bool // somebody runs them
 	begun   time.Time
+	closed  bool
+	work    sync.WaitGroup // the leader
 }
 
 // member is a transaction that waits for its turn or has it.
@@ -32,9 +37,9 @@ type member struct {
 	f     func(*Tx) error
 	store *Store
 
-	turn chan *sql.Tx  // comes with its turn
-	back chan struct{} // its turn is over
-	done chan error    // how it ended
+	turn chan *sql.Conn // comes with its turn
+	back chan struct{}  // its turn is over
+	done chan error     // how it ended
 
 	gone    bool // it waits no more; guarded by the group's lock
 	started bool // it cannot leave any more; likewise
@@ -47,19 +52,23 @@ type member struct {
 
 // do runs f in a transaction.
 func (g *group) do(ctx context.Context, s *Store, f func(*Tx) error) error {
-	m := &member{ctx: ctx, f: f, store: s, turn: make(chan *sql.Tx), back: make(chan struct{}), done: make(chan error, 1)}
+	m := &member{ctx: ctx, f: f, store: s, turn: make(chan *sql.Conn), back: make(chan struct{}), done: make(chan error, 1)}
 	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return fmt.Errorf("store: begin: %w", sql.ErrConnDone)
+	}
 	g.waiting = append(g.waiting, m)
 	if !g.led {
 		g.led = true
-		go g.lead()
+		g.work.Go(g.lead)
 	}
 	g.mu.Unlock()
 	end := ctx.Done()
 	for {
 		select {
-		case tx := <-m.turn:
-			m.run(tx)
+		case conn := <-m.turn:
+			m.run(conn)
 		case err := <-m.done:
 			return err
 		case <-end:
@@ -80,8 +89,8 @@ func (g *group) leave(m *member) bool {
 }
 
 // run is a member's turn, in its own goroutine.
-func (m *member) run(tx *sql.Tx) {
-	m.tx, m.err, m.failed = &Tx{tx: tx, store: m.store, ctx: m.ctx}, nil, true
+func (m *member) run(conn *sql.Conn) {
+	m.tx, m.err, m.failed = &Tx{tx: conn, store: m.store, ctx: m.ctx}, nil, true
 	defer func() { m.back <- struct{}{} }()
 	m.err = m.f(m.tx)
 	m.failed = false
@@ -118,7 +127,7 @@ func (g *group) lead() {
 
 // round gives a turn to each and commits.
 func (g *group) round(together []*member) {
-	tx, err := g.db.BeginTx(context.Background(), nil)
+	err := g.begin()
 	if err != nil {
 		tell(together, fmt.Errorf("store: begin: %w", err))
 		return
@@ -128,13 +137,13 @@ func (g *group) round(together []*member) {
 		if !g.start(m) {
 			continue
 		}
-		m.turn <- tx
+		m.turn <- g.conn
 		<-m.back
 		had = append(had, m)
 		if !m.spoilt() {
 			continue
 		}
-		tx.Rollback()
+		g.rollback()
 		if m.err == nil {
 			m.err = errBroken
 		}
@@ -148,7 +157,9 @@ func (g *group) round(together []*member) {
 		g.alone(append(had, together[i+1:]...))
 		return
 	}
-	err = tx.Commit()
+	if err = g.run("COMMIT"); err != nil {
+		g.rollback() // it may be in the transaction still
+	}
 	switch {
 	case err == nil:
 	case len(had) > 1 && isConstraint(err): // a rule that is checked at the end: find who broke it
@@ -161,6 +172,46 @@ func (g *group) round(together []*member) {
 	for _, m := range had {
 		m.done <- m.err
 	}
+}
+
+// begin begins a transaction of SQLite. One of package sql would cost a goroutine for itself and one for each query.
+func (g *group) begin() (err error) {
+	if g.conn == nil {
+		if g.conn, err = g.db.Conn(context.Background()); err != nil {
+			return err
+		}
+	}
+	if err = g.run("BEGIN IMMEDIATE"); err != nil && !sqliteDialect.retry(err) {
+		g.rollback()
+	}
+	return err
+}
+
+func (g *group) run(statement string) error {
+	_, err := g.conn.ExecContext(context.Background(), statement)
+	return err
+}
+
+// rollback leaves a connection that is in no transaction, or none.
+func (g *group) rollback() {
+	if err := g.run("ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction is active") {
+		_ = g.conn.Raw(func(any) error { return driver.ErrBadConn }) // not to be used again
+		g.conn.Close()
+		g.conn = nil
+	}
+}
+
+// close waits until nobody waits any more and lets the connection go.
+func (g *group) close() error {
+	g.mu.Lock()
+	closed := g.closed
+	g.closed = true
+	g.mu.Unlock()
+	g.work.Wait()
+	if closed || g.conn == nil {
+		return nil
+	}
+	return g.conn.Close()
 }
 
 // alone gives each a transaction of its own.

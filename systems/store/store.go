@@ -122,7 +122,11 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close closes the database after running statements have ended. Using the store afterwards fails.
 func (s *Store) Close() error {
-	err := s.write.Close()
+	var err error
+	if s.group != nil {
+		err = s.group.close()
+	}
+	err = errors.Join(err, s.write.Close())
 	if s.read != s.write {
 		err = errors.Join(s.read.Close(), err)
 	}

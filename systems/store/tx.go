@@ -18,7 +18,7 @@ const (
 
 // Tx is a running transaction. It belongs to the function that it was given to and to one goroutine.
 type Tx struct {
-	tx    *sql.Tx
+	tx    statements
 	store *Store
 
 	// Of PostgreSQL: the context that the transaction was begun with, and what bounds it.
@@ -34,6 +34,13 @@ type Tx struct {
 // Writes returns how many statements of the transaction have written something, or may have. Where it has not grown there is
 // nothing to undo.
 func (t *Tx) Writes() int { return t.writes }
+
+// statements runs statements: a transaction of PostgreSQL, or the writing connection of SQLite while it is in one.
+type statements interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
 
 // Tx runs f in a serializable transaction and commits it if f returns nil; otherwise, and if f panics, nothing of it stays. A
 // transaction that lost against another one is tried again, one of them at a time, up to 12 times with growing pauses, so f may run several times and
