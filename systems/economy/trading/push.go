@@ -1,6 +1,7 @@
 package trading
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,8 @@ const (
 	lookAround = time.Second           // how often a teller looks for what it was not woken for
 	leaseTime  = 5 * time.Second       // after which another process may tell what one was about to
 	mostUsers  = 200                   // that are told in one go
+	mostOfOne  = 200                   // purchases of one of them: they have to fit into the queue of a connection
+	mostOfAll  = 1000                  // purchases of all of them
 	briefly    = 20 * time.Millisecond // how long the others wait for a buyer whose connections are stuck
 	stuckTime  = 15 * time.Second      // after which connections that are stuck are gone
 	noteTime   = 5 * time.Second       // for the database
@@ -34,12 +37,19 @@ type teller struct {
 
 	mu      sync.Mutex
 	users   map[string]struct{} // to look at
-	telling map[string]bool     // purchases that are about to be told, false, or told and not noted, true
+	telling map[string]about    // by purchase
+	count   map[string]int      // of those, by user
 	woken   chan struct{}
 }
 
+// about is a purchase that is about to be told, or told and not noted.
+type about struct {
+	user string
+	done bool
+}
+
 func newTeller(ctx context.Context, s *Service) (*teller, error) {
-	t := &teller{s: s, users: make(map[string]struct{}), telling: make(map[string]bool), woken: make(chan struct{}, 1), cancel: func() {}}
+	t := &teller{s: s, users: make(map[string]struct{}), telling: make(map[string]about), count: make(map[string]int), woken: make(chan struct{}, 1), cancel: func() {}}
 	if b := s.config.Hub.Backplane; b != nil {
 		cancel, err := b.Subscribe(ctx, wakeTopic, func(data []byte) { t.wake(string(data)) })
 		if err != nil {
@@ -121,14 +131,14 @@ func (t *teller) take() (users []string) {
 
 func (t *teller) oldest() int64 { return t.s.box.Now().Add(-t.s.config.Retention).UnixMilli() }
 
-// look wakes those who have not been told something.
+// look wakes those who have not been told something. It reads an index alone: there may be many who are not here.
 func (t *teller) look(ctx context.Context) error {
 	if t.s.hub.All().Count() == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	rows, err := t.s.store.Query(ctx, "SELECT DISTINCT user_id FROM push WHERE told = 0 AND created > ? AND lease < ?", t.oldest(), t.s.box.Now().UnixMilli())
+	rows, err := t.s.store.Query(ctx, "SELECT DISTINCT user_id FROM push WHERE told = 0")
 	if err != nil {
 		return err
 	}
@@ -145,11 +155,18 @@ func (t *teller) look(ctx context.Context) error {
 
 type told struct {
 	purchase, user, body, trace string
+	created                     int64
 }
 
-// tell tells users what they have not been told.
+// tell tells users what they have not been told. Of one who has missed more than a queue holds it is a part; what comes next waits until
+// that has left.
 func (t *teller) tell(ctx context.Context, users []string) error {
-	all, err := t.claim(ctx, users)
+	all, more, err := t.claim(ctx, users)
+	defer func() {
+		for _, u := range more {
+			t.wake(u)
+		}
+	}()
 	if err != nil || len(all) == 0 {
 		return err
 	}
@@ -163,9 +180,16 @@ func (t *teller) tell(ctx context.Context, users []string) error {
 	return t.confirm(ctx, all)
 }
 
-// claim returns what users are to be told, and nobody else is about to tell. What is read is committed: somebody who is told what
-// a crash makes undone would be told otherwise later. A SQLite file has no other process; on PostgreSQL a lease keeps those away.
-func (t *teller) claim(ctx context.Context, users []string) (all []told, err error) {
+// claim returns what users are to be told, and nobody else is about to tell, and those for whom there may be more. What is read is
+// committed: somebody who is told what a crash makes undone would be told otherwise later. A SQLite file has no other process; on
+// PostgreSQL a lease keeps those away.
+func (t *teller) claim(ctx context.Context, users []string) (all []told, more []string, err error) {
+	t.mu.Lock()
+	users = slices.DeleteFunc(users, func(u string) bool { return t.count[u] >= mostOfOne }) // woken when that has left
+	t.mu.Unlock()
+	if len(users) == 0 {
+		return nil, nil, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	now := t.s.box.Now()
@@ -173,38 +197,50 @@ func (t *teller) claim(ctx context.Context, users []string) (all []told, err err
 	for _, u := range users {
 		args = append(args, u)
 	}
-	where := " WHERE told = 0 AND created > ? AND lease < ? AND user_id IN (" + marks(len(users)) + ")"
+	args = append(args, mostOfOne, mostOfAll)
+	which := "(SELECT purchase FROM (SELECT purchase, created, row_number() OVER (PARTITION BY user_id ORDER BY created, purchase) AS place FROM push" +
+		" WHERE told = 0 AND created > ? AND lease < ? AND user_id IN (" + marks(len(users)) + ")) AS mine WHERE place <= ? ORDER BY created LIMIT ?)"
 	if t.s.store.Database() == "sqlite" {
-		all, err = read(ctx, t.s.store, "SELECT purchase, user_id, body, trace FROM push"+where+" ORDER BY created", args...)
+		all, err = read(ctx, t.s.store, "SELECT purchase, user_id, body, trace, created FROM push WHERE purchase IN "+which, args...)
 	} else {
 		args = append([]any{now.Add(leaseTime).UnixMilli()}, args...)
 		err = t.s.store.Tx(ctx, func(tx *store.Tx) (err error) {
-			all, err = read(ctx, tx, "UPDATE push SET lease = ?"+where+" RETURNING purchase, user_id, body, trace", args...)
+			all, err = read(ctx, tx, "UPDATE push SET lease = ? WHERE purchase IN "+which+" RETURNING purchase, user_id, body, trace, created", args...)
 			return err
 		})
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	slices.SortFunc(all, func(a, b told) int { return cmp.Compare(a.created, b.created) })
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	found := make(map[string]int)
+	full := len(all) == mostOfAll
 	all = slices.DeleteFunc(all, func(p told) bool {
-		_, found := t.telling[p.purchase]
-		return found
+		found[p.user]++
+		_, here := t.telling[p.purchase]
+		return here
 	})
 	for _, p := range all {
-		t.telling[p.purchase] = false
+		t.telling[p.purchase] = about{user: p.user}
+		t.count[p.user]++
 	}
-	return all, nil
+	for _, u := range users {
+		if full || found[u] >= mostOfOne {
+			more = append(more, u)
+		}
+	}
+	return all, more, nil
 }
 
 // noteLate notes what could not be noted.
 func (t *teller) noteLate() error {
 	var all []told
 	t.mu.Lock()
-	for purchase, done := range t.telling {
-		if done && len(all) < mostUsers {
-			all = append(all, told{purchase: purchase})
+	for purchase, a := range t.telling {
+		if a.done && len(all) < mostOfAll {
+			all = append(all, told{purchase: purchase, user: a.user})
 		}
 	}
 	t.mu.Unlock()
@@ -216,7 +252,13 @@ func (t *teller) forget(all []told) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, p := range all {
+		if _, here := t.telling[p.purchase]; !here {
+			continue
+		}
 		delete(t.telling, p.purchase)
+		if t.count[p.user]--; t.count[p.user] == 0 {
+			delete(t.count, p.user)
+		}
 	}
 }
 
@@ -263,6 +305,7 @@ func (t *teller) await(ctx context.Context, user string, all []told) {
 	if err := t.note(all); err != nil {
 		t.s.config.Logger.Warn("trading: tell buyers", "error", err)
 	}
+	t.wake(user) // for what had to wait
 }
 
 // note writes down that buyers were told, also while the service stops. Where it cannot, they are not told again, only noted later.
@@ -272,7 +315,7 @@ func (t *teller) note(all []told) error {
 	}
 	t.mu.Lock()
 	for _, p := range all {
-		t.telling[p.purchase] = true
+		t.telling[p.purchase] = about{p.user, true}
 	}
 	t.mu.Unlock()
 	t.s.config.Border("told")
@@ -298,7 +341,7 @@ func read(ctx context.Context, q store.Queryer, query string, args ...any) (all 
 	defer rows.Close()
 	for rows.Next() {
 		var p told
-		if err := rows.Scan(&p.purchase, &p.user, &p.body, &p.trace); err != nil {
+		if err := rows.Scan(&p.purchase, &p.user, &p.body, &p.trace, &p.created); err != nil {
 			return nil, err
 		}
 		all = append(all, p)
