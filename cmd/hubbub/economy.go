@@ -18,6 +18,7 @@ import (
 	"github.com/hubbub-go/hubbub/systems/economy/identity"
 	"github.com/hubbub-go/hubbub/systems/economy/portal"
 	"github.com/hubbub-go/hubbub/systems/economy/trading"
+	"github.com/hubbub-go/hubbub/systems/gateway"
 	"github.com/hubbub-go/hubbub/systems/store"
 )
 
@@ -184,12 +185,18 @@ func mountEconomy(ctx context.Context, at *site) (*system, error) {
 	}
 	one := &system{name: "economy", title: "Play Economy", paths: s.Paths(), hubs: s.Hubs(),
 		collectors: []prometheus.Collector{newEconomyCollector(s, at.log)},
+		openapi:    s.OpenAPI(),
 		figures:    func() []figure { return economyFigures(s) },
 		ready:      s.Ready,
 		close:      s.Close}
 	if at.config.Economy.Portal && at.config.Economy.Only == "" {
 		one.portal = economy.PortalPath
 		at.tell("Play Economy", "portal", o.URL+economy.PortalPath)
+	}
+	if at.config.Economy.Only != "" && at.config.Gateway.OpenAPI { // there is no gateway that shows it
+		page := gateway.Swagger(one.openapi)
+		at.mux.Handle(gateway.SwaggerPath, page)
+		at.mux.Handle(gateway.SwaggerPath+"/", page)
 	}
 	if path := s.HubPath(); path != "" {
 		one.addresses = []string{path}

@@ -156,12 +156,15 @@ func TestOnly(t *testing.T) {
 	broker := natsServer(t)
 	s := start(t, t.TempDir(), []string{"HUBBUB_ECONOMY_BROKER_URL=" + broker}, "--only", "catalog")
 	for path, want := range map[string]int{
-		"/items": 401, "/Items/": 401, "/health/ready": 200, "/metrics": 200, // its own
+		"/items": 401, "/Items/": 401, "/health/ready": 200, "/metrics": 200, "/Swagger/": 200, // its own
 		"/": 404, "/status": 404, "/catalog-svc/items": 404, "/store": 404, "/messagehub": 404, "/economy/": 404, "/api/auth": 404, // of others
 	} {
 		if res, body := s.do(t, "GET", path, "", ""); res.StatusCode != want {
 			t.Errorf("GET %s: status %d, want %d: %s", path, res.StatusCode, want, body)
 		}
+	}
+	if _, body := s.do(t, "GET", "/swagger/v1/swagger.json", "", ""); !strings.Contains(body, `"/items/{id}"`) || strings.Contains(body, "-svc") {
+		t.Errorf("the description is %s, want that of the catalog at the root", body)
 	}
 	l, err := load("", []string{"HUBBUB_ECONOMY_BROKER_URL=" + broker}, map[string]string{"only": "trading"})
 	if err != nil {

@@ -78,7 +78,8 @@ func TestGatewayDemo(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/api/gateway/server/health": `"status":"ready"`, "/api/Gateway/SERVER/STATUS": `"uptimeSeconds"`, "/api/Gateway/orchestration?apiKey=chat": `"key":"room"`,
-		"/swagger/v1/swagger.json": "/api/Gateway/hub/chatservice/room", "/SWAGGER/v1/swagger.json": "/realtime/events/trigger", "/Swagger/": "<", "/status": `"hub"`,
+		"/swagger/v1/swagger.json": "/api/Gateway/hub/chatservice/room", "/SWAGGER/v1/swagger.json": "/realtime/events/trigger",
+		"/swagger/V1/swagger.json": "/trading-svc/purchase/status/{id}", "/Swagger/": "<", "/status": `"hub"`,
 	} {
 		if res, body := s.do(t, "GET", path, "", ""); res.StatusCode != 200 || (want != `"hub"` && !strings.Contains(body, want)) {
 			t.Errorf("%s: status %d, body %s, want %s in it", path, res.StatusCode, body, want)
@@ -134,6 +135,7 @@ gateway:
 		return strings.TrimSpace(must(t, nil, args...))
 	}
 	ann, known := token("weather"), token("")
+	s.ready(t, "ready") // with its own hub, which is reached a moment after the start
 	for _, tt := range []struct {
 		path, token string
 		status      int
