@@ -88,6 +88,9 @@ func (r *record) tell(t testing.TB) {
 // endure has players buy before, while and after something is away, and holds that nothing is lost and nothing doubled.
 func endure(t *testing.T, w *world, s *economy.System, lasts time.Duration, rate int, away, back func()) {
 	t.Helper()
+	if os.Getenv(outageLasts) != "" {
+		w.patience = 5 * time.Second // as the portal's
+	}
 	stop := w.load(rate)
 	time.Sleep(lasts / 3) // of the load, before
 	away()
