@@ -17,7 +17,7 @@ func TestIssueToken(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, database string) {
 		never := storetest.Config(t, database, "identity")
 		never.Logger = quiet()
-		if token, err := identity.IssueToken(t.Context(), never, adminEmail, time.Hour); err == nil || !strings.Contains(err.Error(), "never started") {
+		if token, err := identity.IssueToken(t.Context(), never, adminEmail, time.Hour); err == nil || !strings.Contains(err.Error(), "or never, with this database") {
 			t.Errorf("without a service: %q, %v, want an error that says so", token, err)
 		}
 		p := newPlace(t, database, nil)
