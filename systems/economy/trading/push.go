@@ -40,6 +40,10 @@ type teller struct {
 	telling map[string]about    // by purchase
 	count   map[string]int      // of those, by user
 	woken   chan struct{}
+
+	// claims is held from reading what is not told until it is looked up in telling: what is noted meanwhile is read as not told, and
+	// must not be forgotten before.
+	claims sync.Mutex
 }
 
 // about is a purchase that is about to be told, or told and not noted.
@@ -192,14 +196,17 @@ func (t *teller) claim(ctx context.Context, users []string) (all []told, more []
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
+	t.claims.Lock()
+	defer t.claims.Unlock()
 	now := t.s.box.Now()
 	args := []any{t.oldest(), now.UnixMilli()}
-	for _, u := range users {
+	some := padded(users)
+	for _, u := range some {
 		args = append(args, u)
 	}
 	args = append(args, mostOfOne, mostOfAll)
 	which := "(SELECT purchase FROM (SELECT purchase, created, row_number() OVER (PARTITION BY user_id ORDER BY created, purchase) AS place FROM push" +
-		" WHERE told = 0 AND created > ? AND lease < ? AND user_id IN (" + marks(len(users)) + ")) AS mine WHERE place <= ? ORDER BY created LIMIT ?)"
+		" WHERE told = 0 AND created > ? AND lease < ? AND user_id IN (" + marks(len(some)) + ")) AS mine WHERE place <= ? ORDER BY created LIMIT ?)"
 	if t.s.store.Database() == "sqlite" {
 		all, err = read(ctx, t.s.store, "SELECT purchase, user_id, body, trace, created FROM push WHERE purchase IN "+which, args...)
 	} else {
@@ -320,15 +327,18 @@ func (t *teller) note(all []told) error {
 	t.mu.Unlock()
 	t.s.config.Border("told")
 	args := []any{t.s.box.Now().UnixMilli()}
-	for _, p := range all {
+	some := padded(all)
+	for _, p := range some {
 		args = append(args, p.purchase)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), noteTime)
 	defer cancel()
-	if _, err := t.s.store.Exec(ctx, "UPDATE push SET told = ? WHERE purchase IN ("+marks(len(all))+")", args...); err != nil {
+	if _, err := t.s.store.Exec(ctx, "UPDATE push SET told = ? WHERE purchase IN ("+marks(len(some))+")", args...); err != nil {
 		return fmt.Errorf("note what buyers were told: %w", err)
 	}
+	t.claims.Lock()
 	t.forget(all)
+	t.claims.Unlock()
 	t.s.config.Border("noted")
 	return nil
 }
@@ -347,6 +357,16 @@ func read(ctx context.Context, q store.Queryer, query string, args ...any) (all 
 		all = append(all, p)
 	}
 	return all, rows.Err()
+}
+
+// padded repeats the last of a list, which is not empty, until their number is a power of two: each number is a statement of its own,
+// and those are kept.
+func padded[T any](list []T) []T {
+	for n := 1; ; n *= 2 {
+		if n >= len(list) {
+			return append(slices.Clip(list), slices.Repeat(list[len(list)-1:], n-len(list))...)
+		}
+	}
 }
 
 // marks returns n question marks for a list of a statement.
