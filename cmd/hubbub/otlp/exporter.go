@@ -84,12 +84,12 @@ func (e *exporter) post(ctx context.Context, body []byte) (time.Duration, error)
 		return 0, nil
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-		return time.Duration(max(seconds, 0)) * time.Second, fmt.Errorf("post %s: status %d", e.url, res.StatusCode)
+		return time.Duration(max(seconds, 0)) * time.Second, fmt.Errorf("post %s: status %d", e.config.name, res.StatusCode)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("post %s: %w", e.url, err)
+		return 0, fmt.Errorf("post %s: %w", e.config.name, err)
 	}
-	return -1, fmt.Errorf("post %s: status %d, want 200: %.200q", e.url, res.StatusCode, answer)
+	return -1, fmt.Errorf("post %s: status %d, want 200: %.200q", e.config.name, res.StatusCode, answer)
 }
 
 // heed logs what a collector says about spans that it did not take; sending them again would not help.

@@ -4,6 +4,7 @@ package otlp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -37,13 +38,19 @@ type Config struct {
 	Client *http.Client
 	// Logger hears of spans that could not be sent. Default slog.Default().
 	Logger *slog.Logger
+
+	name string // of the address that spans are posted to, without a password
 }
 
 func (c *Config) setDefaults() error {
 	u, err := url.Parse(c.Endpoint)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("endpoint %q, want http://host:port or https://host:port", c.Endpoint)
+	if err != nil { // which has the text, and so perhaps a password
+		return errors.New("endpoint is no address, want http://host:port or https://host:port")
 	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("endpoint %q, want http://host:port or https://host:port", u.Redacted())
+	}
+	c.name = strings.TrimSuffix(u.Redacted(), "/") + "/v1/traces"
 	if c.Ratio < 0 || c.Ratio > 1 {
 		return fmt.Errorf("ratio %v, want more than 0 and at most 1", c.Ratio)
 	}

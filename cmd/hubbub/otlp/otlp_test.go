@@ -228,6 +228,30 @@ func TestPartialSuccess(t *testing.T) {
 	}
 }
 
+// The log does not have the password of a collector.
+func TestSecretStays(t *testing.T) {
+	t.Parallel()
+	for _, a := range []answer{{400, "no", ""}, {503, "later", ""}} {
+		c := newCollector(t, a, a, a, a, a)
+		var log bytes.Buffer
+		if err := one(t, c, func(o *otlp.Config) {
+			o.Endpoint = strings.Replace(o.Endpoint, "http://", "http://me:secret@", 1)
+			o.Timeout, o.Logger = 300*time.Millisecond, slog.New(slog.NewTextHandler(&log, nil))
+		}); err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(log.String(), "spans are lost") || strings.Contains(log.String(), "secret") {
+			t.Errorf("logged %q, want what is lost without the password", log.String())
+		}
+		if name, password, _ := c.got[0].BasicAuth(); name != "me" || password != "secret" {
+			t.Errorf("the collector was told %q, %q, want who asks", name, password)
+		}
+	}
+	if _, err := otlp.Start(otlp.Config{Endpoint: "http://me:secret@localhost?x"}); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a bad endpoint: %v, want an error without the password", err)
+	}
+}
+
 // A ratio is for traces that begin here; others are as their beginner says.
 func TestRatio(t *testing.T) {
 	t.Parallel()
