@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -68,8 +69,14 @@ func accountByID(ctx context.Context, q store.Queryer, id uuid.UUID) (*account, 
 
 // accountByEmail returns ErrNoAccount if there is none.
 func accountByEmail(ctx context.Context, q store.Queryer, email string) (*account, error) {
+	if !isText(email) {
+		return nil, ErrNoAccount
+	}
 	return scanAccount(q.QueryRow(ctx, "SELECT "+accountColumns+" FROM account WHERE email_key = ?", emailKey(email)))
 }
+
+// isText reports whether a database can keep what came as a text.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // emailKey is the form of an e-mail by which accounts differ.
 func emailKey(email string) string { return strings.ToLower(email) }

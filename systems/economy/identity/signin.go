@@ -38,6 +38,9 @@ func (p *provider) CreateAuthRequest(ctx context.Context, r *oidc.AuthRequest, h
 	if len(r.State)+len(r.Nonce)+len(r.CodeChallenge) > maximumState || len(r.Scopes) > maximumScopes {
 		return nil, oidc.ErrInvalidRequest().WithDescription("state, nonce or scope is too long")
 	}
+	if !isText(r.State) || !isText(r.Nonce) || !isText(r.CodeChallenge) || !isText(string(r.ResponseMode)) {
+		return nil, oidc.ErrInvalidRequest().WithDescription("state, nonce, code_challenge or response_mode is no text")
+	}
 	scopes := unique(r.Scopes)
 	if len(scopes) == 0 {
 		return nil, oidc.ErrInvalidScope().WithDescription("no scope is known")
@@ -110,6 +113,9 @@ func (p *provider) AuthRequestByID(ctx context.Context, id string) (op.AuthReque
 }
 
 func (p *provider) signIn(ctx context.Context, id string) (*signIn, error) {
+	if !isText(id) {
+		return nil, errNoSignIn
+	}
 	s, err := scanSignIn(p.store.QueryRow(ctx, "SELECT "+signInColumns+" FROM sign_in WHERE id = ?", id))
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -85,13 +86,15 @@ func (b *Body) missing(name string) {
 	}
 }
 
-// Text returns a text of at most so many bytes; a needed one must not be empty.
+// Text returns a text of at most so many bytes, without zero bytes, which PostgreSQL cannot keep; a needed one has more than spaces.
 func (b *Body) Text(name string, needed bool, most int) string {
 	var s string
 	b.value(name, &s, "a text")
 	switch {
-	case s == "" && needed:
+	case needed && strings.TrimSpace(s) == "":
 		b.missing(name)
+	case strings.ContainsRune(s, 0):
+		b.Wrong(name, "The field %s has a character that no text has.", name)
 	case len(s) > most:
 		b.Wrong(name, "The field %s must have at most %d bytes.", name, most)
 	}
