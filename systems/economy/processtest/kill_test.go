@@ -37,11 +37,11 @@ func (d *deed) fill(query string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(query, "{id}", d.id), "{version}", strconv.FormatInt(d.version, 10))
 }
 
-// visit does a deed for each point, kills the process there and starts it again. Usually each point is visited in one of the two
-// kinds of systems alone.
+// visit does a deed for each point, kills the process there and starts it again. Usually the points of P12 are visited in one of the two
+// kinds of systems each, and some of the others.
 func visit(w *world, points []point, begin func() *deed) {
 	for i, p := range points {
-		if !thorough() && (i%2 == 0) == (w.nats != nil) {
+		if every := p.every(); !thorough() && i%every != 0 && i%every != every/2 || !thorough() && (i%every == 0) == (w.nats != nil) {
 			continue
 		}
 		for try := 1; !killAt(w, p, begin()); try++ { // a slow machine may bring a purchase past its deadline before it is there

@@ -220,7 +220,7 @@ type calm struct {
 func (h *house) getCalm(w http.ResponseWriter, r *http.Request) {
 	c, err := h.calm(r.Context())
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	json.NewEncoder(w).Encode(c)

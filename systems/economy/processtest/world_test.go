@@ -315,9 +315,12 @@ func (w *world) bustle() string {
 	var what []string
 	for _, h := range w.hosts {
 		var c calm
-		_, body := w.insist("calm", []int{200}, func(ctx context.Context) (int, []byte) {
+		status, body := w.insist("calm", []int{200, 503}, func(ctx context.Context) (int, []byte) {
 			return w.ask(ctx, "GET", h.services[0], "/calm", "", "")
 		})
+		if status == 503 { // the bus is not there yet
+			return string(body)
+		}
 		if err := json.Unmarshal(body, &c); err != nil {
 			w.t.Fatal(err)
 		}
