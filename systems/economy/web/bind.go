@@ -80,6 +80,16 @@ func (b *Body) value(name string, v any, want string) bool {
 	return true
 }
 
+// number is value for numbers, which may stand in a text as well, as in .NET.
+func (b *Body) number(name string, v any, want string) bool {
+	name = fold(name)
+	var text string
+	if raw := b.members[name]; len(raw) > 2 && raw[0] == '"' && json.Unmarshal(raw, &text) == nil && strings.Trim(text, "-.0123456789") == "" {
+		b.members[name] = json.RawMessage(text)
+	}
+	return b.value(name, v, want)
+}
+
 func (b *Body) missing(name string) {
 	if len(b.errors[name]) == 0 {
 		b.Wrong(name, "The field %s is required.", name)
@@ -130,7 +140,7 @@ func ParseID(s string) (uuid.UUID, error) {
 // Int returns a needed whole number from least to most.
 func (b *Body) Int(name string, least, most int64) int64 {
 	var n int64
-	if !b.value(name, &n, "a whole number") {
+	if !b.number(name, &n, "a whole number") {
 		b.missing(name)
 		return 0
 	}
@@ -143,7 +153,7 @@ func (b *Body) Int(name string, least, most int64) int64 {
 // OptionalInt returns a whole number from least to most, or nil if there is none.
 func (b *Body) OptionalInt(name string, least, most int64) *int64 {
 	var n int64
-	if !b.value(name, &n, "a whole number") {
+	if !b.number(name, &n, "a whole number") {
 		return nil
 	}
 	if n < least || n > most {
@@ -157,7 +167,7 @@ func (b *Body) Gil(name string, most contracts.Gil) contracts.Gil {
 	var g contracts.Gil
 	if string(b.members[fold(name)]) == "null" {
 		b.Wrong(name, "The field %s is not an amount.", name)
-	} else if b.value(name, &g, "an amount") && (g < 0 || g > most) {
+	} else if b.number(name, &g, "an amount") && (g < 0 || g > most) {
 		b.Wrong(name, "The field %s must be between 0 and %s.", name, most)
 	}
 	return g
