@@ -42,6 +42,7 @@ type outbox struct {
 	settled []published        // oldest first
 	behind  bool               // the table has rows that are not known
 	looked  int64              // up to which row it was searched
+	begun   int                // searches of the table
 }
 
 // published is a row that the bus has taken.
@@ -65,9 +66,15 @@ func (o *outbox) wake() {
 // search says that the table may have rows that are not known.
 func (o *outbox) search() {
 	o.mu.Lock()
-	o.behind, o.looked = true, 0
+	o.searchAnew()
 	o.mu.Unlock()
 	o.wake()
+}
+
+// searchAnew begins the search of the table anew. The lock is held.
+func (o *outbox) searchAnew() {
+	o.behind, o.looked = true, 0
+	o.begun++
 }
 
 // add takes rows that were committed.
@@ -77,7 +84,7 @@ func (o *outbox) add(rows []row) {
 	}
 	o.mu.Lock()
 	if len(o.ready) > mostReady {
-		o.behind, o.looked = true, 0
+		o.searchAnew()
 	} else {
 		o.enter(rows)
 	}
@@ -137,7 +144,7 @@ func (o *outbox) take(ctx context.Context) ([]row, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.ready) == 0 && o.behind {
-		after := o.looked
+		after, begun := o.looked, o.begun
 		o.mu.Unlock()
 		rows, err := o.load(ctx, after)
 		o.mu.Lock()
@@ -145,7 +152,7 @@ func (o *outbox) take(ctx context.Context) ([]row, error) {
 			return nil, err
 		}
 		switch {
-		case o.looked != after: // begin anew
+		case o.begun != begun: // what was read may lack what the new search is for
 		case len(rows) == 0:
 			o.behind = false
 		default:

@@ -43,6 +43,9 @@ func (s *Service) foreignRoutes() {
 				return err
 			}
 		}
+		if emailKey(email) == emailKey(s.config.AdminEmail) && !u.HasRole(RoleAdmin) { // with it there would be no administrator later
+			return web.Failure(http.StatusConflict, takenEmail)
+		}
 		if !checkEmail(email) {
 			return web.Failure(http.StatusBadRequest, "The access token has no e-mail, and the body has none that is one.")
 		}

@@ -38,6 +38,7 @@ func TestForeignIssuer(t *testing.T) {
 		{"no token", "POST", "/register", "", `{"email":"bob@example.com","password":"long enough"}`, 401},
 		{"token of somebody without an e-mail", "POST", "/register", token(map[string]any{"sub": other}), "", 400},
 		{"user that is no player", "POST", "/register", token(map[string]any{"sub": "ann", "email": "x@example.com"}), "", 403},
+		{"e-mail of the administrator", "POST", "/register", token(map[string]any{"sub": other}), `{"email":"Admin@play.com"}`, 409},
 		{"register", "POST", "/register", token(player), "", 201},
 		{"register again", "POST", "/register", token(player), "", 200},
 		{"e-mail of another", "POST", "/register", token(map[string]any{"sub": other}), `{"email":"ann@example.com"}`, 409},

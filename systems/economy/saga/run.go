@@ -3,6 +3,7 @@ package saga
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hubbub-go/hubbub/systems/bus/box"
@@ -16,8 +17,11 @@ const (
 	lookTime  = 10 * time.Second
 )
 
-// most is how many of them are handled in one transaction.
-const most = 100
+// most is how many of them are looked for at once, and atOnce how many timers happen at a time.
+const (
+	most   = 100
+	atOnce = 4
+)
 
 // Register makes the machine listen to its events. Call it once, when all of the machine is declared.
 func (m *Machine[S]) Register(h *box.Handlers) {
@@ -94,20 +98,51 @@ func (m *Machine[S]) fire(ctx context.Context, b *box.Box) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, d := range all {
+	return len(all), each(all, func(d due) error {
 		err := b.Tx(ctx, func(tx *box.Tx) error { return m.due(ctx, tx, d) })
 		if err == nil {
-			continue
+			return nil
 		}
 		if ctx.Err() != nil {
-			return 0, ctx.Err()
+			return ctx.Err()
 		}
 		b.Logger().WarnContext(ctx, "saga: timer comes again later", "machine", m.name, "instance", d.id, "timer", d.name, "error", err)
 		if err := m.postpone(ctx, b, d); err != nil { // the database is away
-			return 0, fmt.Errorf("timer %s of %s: %w", d.name, d.id, err)
+			return fmt.Errorf("timer %s of %s: %w", d.name, d.id, err)
 		}
+		return nil
+	})
+}
+
+// each does f for all, some at a time, and returns the first error, after which no more are begun.
+func each(all []due, f func(due) error) error {
+	var mu sync.Mutex
+	var first error
+	next := 0
+	var work sync.WaitGroup
+	for range min(atOnce, len(all)) {
+		work.Go(func() {
+			for {
+				mu.Lock()
+				if first != nil || next == len(all) {
+					mu.Unlock()
+					return
+				}
+				d := all[next]
+				next++
+				mu.Unlock()
+				if err := f(d); err != nil {
+					mu.Lock()
+					if first == nil {
+						first = err
+					}
+					mu.Unlock()
+				}
+			}
+		})
 	}
-	return len(all), nil
+	work.Wait()
+	return first
 }
 
 // due lets a timer happen. A panic is a fault of the instance, as in a handler of a message.
@@ -143,7 +178,30 @@ func (m *Machine[S]) resend(ctx context.Context, b *box.Box) (int, error) {
 	if err != nil || len(all) == 0 {
 		return 0, err
 	}
-	return len(all), b.Tx(ctx, func(tx *box.Tx) error {
+	if err := m.resendAll(ctx, b, all); err == nil || ctx.Err() != nil {
+		return len(all), err
+	}
+	for _, d := range all { // one that fails must not hold up the others
+		err := m.resendAll(ctx, b, []due{d})
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		b.Logger().WarnContext(ctx, "saga: command comes again later", "machine", m.name, "instance", d.id, "command", d.name, "error", err)
+		now := b.Now()
+		if _, err := b.Store().Exec(ctx, "UPDATE saga_command SET next = ? WHERE machine = ? AND id = ? AND command = ? AND next <= ?",
+			now.Add(m.MaximumResend).UnixMilli(), m.name, d.id, d.name, now.UnixMilli()); err != nil { // the database is away
+			return 0, fmt.Errorf("command %s of %s: %w", d.name, d.id, err)
+		}
+	}
+	return len(all), nil
+}
+
+// resendAll sends commands again in one transaction.
+func (m *Machine[S]) resendAll(ctx context.Context, b *box.Box, all []due) error {
+	return b.Tx(ctx, func(tx *box.Tx) error {
 		for _, d := range all {
 			if err := m.again(ctx, tx, d); err != nil {
 				return fmt.Errorf("command %s of %s: %w", d.name, d.id, err)
@@ -177,7 +235,7 @@ func (m *Machine[S]) again(ctx context.Context, tx *box.Tx, d due) error {
 		tx.Now().Add(pause).UnixMilli(), m.name, d.id, d.name); err != nil {
 		return err
 	}
-	m.counts.resent.Add(1)
+	tx.AfterCommit(func() { m.counts.resent.Add(1) })
 	return m.within(ctx, tx, d.id, "resend "+d.name, func(ctx context.Context) error {
 		tx.Logger().InfoContext(ctx, "saga: command had no answer, so send it again", "machine", m.name, "instance", d.id, "command", d.name, "attempt", d.attempt+1)
 		return tx.Send(ctx, rawLetter{d.name, d.id, d.body})

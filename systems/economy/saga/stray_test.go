@@ -80,3 +80,17 @@ func TestWhatWasRefusedAndIsDoneIsUndone(t *testing.T) {
 		o.becomes("1", Off)
 	})
 }
+
+// A command that cannot be sent again does not hold up those of others.
+func TestCommandsDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		o := open(t, database, newTrips(time.Minute), map[string]box.Letter{})
+		o.begin("1", "Rome")
+		if _, err := o.store.Exec(t.Context(), "UPDATE saga_command SET body = ? WHERE id = '1'", []byte("{")); err != nil {
+			t.Fatal(err)
+		}
+		o.begin("2", "Rome")
+		eventually(t, "the other one is sent again", func() bool { return o.Stats().Resent >= 3 })
+	})
+}
