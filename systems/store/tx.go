@@ -14,6 +14,7 @@ const (
 	tries      = 12
 	firstPause = 2 * time.Millisecond
 	lastPause  = 250 * time.Millisecond
+	turnPause  = 10 * time.Millisecond // of who has the turn, for which others wait
 )
 
 // Tx is a running transaction. It belongs to the function that it was given to and to one goroutine.
@@ -75,7 +76,7 @@ func (s *Store) once(ctx context.Context, f func(tx *Tx) error) error {
 
 // again runs f until it succeeds or fails for a reason that another try does not cure.
 func (s *Store) again(ctx context.Context, f func() error) error {
-	pause := firstPause
+	pause, most := firstPause, lastPause
 	for try := 1; ; try++ {
 		err := f()
 		if err == nil || try == tries || !s.dialect.retry(err) {
@@ -85,6 +86,7 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 			select {
 			case s.turn <- struct{}{}:
 				defer func() { <-s.turn }()
+				most = turnPause
 				continue
 			case <-ctx.Done():
 				return err
@@ -97,7 +99,7 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 			t.Stop()
 			return err
 		}
-		pause = min(2*pause, lastPause)
+		pause = min(2*pause, most)
 	}
 }
 

@@ -7,12 +7,19 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/hubbub-go/hubbub/systems/economy/contracts"
+	"github.com/hubbub-go/hubbub/systems/store/storetest"
 )
 
 // BenchmarkPurchase has 50 players buy at the same time, over HTTP, and wait for the push: one iteration is one purchase through
-// all services on SQLite and a bus in the process, client side included.
+// all services on a bus in the process, client side included.
 func BenchmarkPurchase(b *testing.B) {
-	w := newWorld(b, "sqlite", nil)
+	for _, database := range storetest.Databases {
+		b.Run(database, func(b *testing.B) { benchmarkPurchase(b, database) })
+	}
+}
+
+func benchmarkPurchase(b *testing.B, database string) {
+	w := newWorld(b, database, nil)
 	potion := w.potion(nil)
 	const players = 50
 	var all [players]*listener
