@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -17,10 +18,11 @@ const mostTogether = 64
 // group runs the write transactions of a SQLite file. There is one writer, and each commit waits for the disk, so those who wait
 // for their turn meanwhile get it one after the other in one transaction of SQLite and share its commit: either all of them are
 // stored or none is. A transaction that fails after it has written something takes the others back with it; then each of them runs
-// again, alone. Each function runs in the goroutine of its caller.
+// again, alone. One goroutine runs all of them: to wake each caller for its turn takes longer than the turn where processors are busy.
 type group struct {
 	db    *sql.DB
 	conn  *sql.Conn     // the only one of db, of the leader; nil before the first transaction
+	todo  [][]*member   // who the leader has taken, those of a transaction together
 	pause time.Duration // between the begin of one transaction and the next
 
 	mu      sync.Mutex
@@ -37,9 +39,7 @@ type member struct {
 	f     func(*Tx) error
 	store *Store
 
-	turn chan *sql.Conn // comes with its turn
-	back chan struct{}  // its turn is over
-	done chan error     // how it ended
+	done chan error // how it ended
 
 	gone    bool // it waits no more; guarded by the group's lock
 	started bool // it cannot leave any more; likewise
@@ -47,12 +47,14 @@ type member struct {
 	// After its turn:
 	tx     *Tx
 	err    error
-	failed bool // f panicked or ended its goroutine
+	failed bool // f panicked with what, or ended its goroutine
+	what   any
+	ended  bool
 }
 
 // do runs f in a transaction.
 func (g *group) do(ctx context.Context, s *Store, f func(*Tx) error) error {
-	m := &member{ctx: ctx, f: f, store: s, turn: make(chan *sql.Conn), back: make(chan struct{}), done: make(chan error, 1)}
+	m := &member{ctx: ctx, f: f, store: s, done: make(chan error, 1)}
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
@@ -67,9 +69,13 @@ func (g *group) do(ctx context.Context, s *Store, f func(*Tx) error) error {
 	end := ctx.Done()
 	for {
 		select {
-		case conn := <-m.turn:
-			m.run(conn)
 		case err := <-m.done:
+			switch {
+			case m.ended:
+				runtime.Goexit()
+			case m.failed:
+				panic(m.what)
+			}
 			return err
 		case <-end:
 			if g.leave(m) {
@@ -88,57 +94,70 @@ func (g *group) leave(m *member) bool {
 	return m.gone
 }
 
-// run is a member's turn, in its own goroutine.
+// run is a member's turn.
 func (m *member) run(conn *sql.Conn) {
 	m.tx, m.err, m.failed = &Tx{tx: conn, store: m.store, ctx: m.ctx}, nil, true
-	defer func() { m.back <- struct{}{} }()
+	defer func() {
+		if m.failed {
+			m.what = recover()
+			m.ended = m.what == nil
+		}
+	}()
 	m.err = m.f(m.tx)
 	m.failed = false
 }
 
-// errBroken is the error of a transaction that went on after a statement of it had failed in a way that may have ended it.
-var errBroken = errors.New("store: a statement of the transaction failed, so nothing of it is stored")
-
 // spoilt reports whether a member leaves something behind that must not be committed.
 func (m *member) spoilt() bool { return m.failed || m.tx.broken || m.err != nil && m.tx.writes > 0 }
+
+// errBroken is the error of a transaction that went on after a statement of it had failed in a way that may have ended it.
+var errBroken = errors.New("store: a statement of the transaction failed, so nothing of it is stored")
 
 // lead gives turns until nobody waits.
 func (g *group) lead() {
 	for {
-		g.mu.Lock()
-		if wait := g.pause - time.Since(g.begun); wait > 0 && len(g.waiting) > 0 && len(g.waiting) < mostTogether {
-			g.mu.Unlock()
-			time.Sleep(wait)
-			g.mu.Lock()
-		}
-		n := min(len(g.waiting), mostTogether)
-		if n == 0 {
-			g.led = false
-			g.mu.Unlock()
+		if len(g.todo) == 0 && !g.gather() {
 			return
 		}
-		g.begun = time.Now()
-		together := g.waiting[:n:n]
-		g.waiting = g.waiting[n:]
-		g.mu.Unlock()
-		g.round(together)
+		together := g.todo[0]
+		g.todo = g.todo[1:]
+		g.todo = append(g.round(together), g.todo...)
 	}
 }
 
-// round gives a turn to each and commits.
-func (g *group) round(together []*member) {
+// gather takes those who wait, and reports whether there are any; otherwise the leader is done.
+func (g *group) gather() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if wait := g.pause - time.Since(g.begun); wait > 0 && len(g.waiting) > 0 && len(g.waiting) < mostTogether {
+		g.mu.Unlock()
+		time.Sleep(wait)
+		g.mu.Lock()
+	}
+	n := min(len(g.waiting), mostTogether)
+	if n == 0 {
+		g.led = false
+		return false
+	}
+	g.begun = time.Now()
+	g.todo = append(g.todo, g.waiting[:n:n])
+	g.waiting = g.waiting[n:]
+	return true
+}
+
+// round gives a turn to each and commits. It returns those who have to be together in other transactions.
+func (g *group) round(together []*member) [][]*member {
 	err := g.begin()
 	if err != nil {
 		tell(together, fmt.Errorf("store: begin: %w", err))
-		return
+		return nil
 	}
 	var had []*member
 	for i, m := range together {
 		if !g.start(m) {
 			continue
 		}
-		m.turn <- g.conn
-		<-m.back
+		g.turn(m, had, together[i+1:])
 		had = append(had, m)
 		if !m.spoilt() {
 			continue
@@ -147,15 +166,15 @@ func (g *group) round(together []*member) {
 		if m.err == nil {
 			m.err = errBroken
 		}
-		if len(had) == 1 { // nobody else was in it
+		switch {
+		case len(had) == 1: // nobody else was in it
 			m.done <- m.err
-			if i+1 < len(together) {
-				g.round(together[i+1:])
-			}
-			return
+			return rest(nil, together[i+1:])
+		case m.failed:
+			m.done <- m.err
+			return rest(had[:len(had)-1], together[i+1:])
 		}
-		g.alone(append(had, together[i+1:]...))
-		return
+		return rest(append(had, together[i+1:]...), nil)
 	}
 	if err = g.run("COMMIT"); err != nil {
 		g.rollback() // it may be in the transaction still
@@ -163,15 +182,39 @@ func (g *group) round(together []*member) {
 	switch {
 	case err == nil:
 	case len(had) > 1 && isConstraint(err): // a rule that is checked at the end: find who broke it
-		g.alone(had)
-		return
+		return rest(had, nil)
 	default:
 		tell(had, fmt.Errorf("store: commit: %w", err))
-		return
+		return nil
 	}
 	for _, m := range had {
 		m.done <- m.err
 	}
+	return nil
+}
+
+// rest are transactions for some who have each to be alone, and for others together.
+func rest(alone, together []*member) (all [][]*member) {
+	for i := range alone {
+		all = append(all, alone[i:i+1])
+	}
+	if len(together) > 0 {
+		all = append(all, together)
+	}
+	return all
+}
+
+// turn runs one. Where that ends its goroutine, which is the leader's, as a test that fails does, another one leads on.
+func (g *group) turn(m *member, before, after []*member) {
+	defer func() {
+		if m.ended {
+			g.rollback()
+			m.done <- nil
+			g.todo = append(rest(before, after), g.todo...)
+			g.work.Go(g.lead)
+		}
+	}()
+	m.run(g.conn)
 }
 
 // begin begins a transaction of SQLite. One of package sql would cost a goroutine for itself and one for each query.
@@ -212,15 +255,6 @@ func (g *group) close() error {
 		return nil
 	}
 	return g.conn.Close()
-}
-
-// alone gives each a transaction of its own.
-func (g *group) alone(all []*member) {
-	for _, m := range all {
-		if !m.failed {
-			g.round([]*member{m})
-		}
-	}
 }
 
 // start reports whether a member still waits, and keeps it from leaving.
