@@ -51,8 +51,8 @@ var mayImport = map[string][]string{
 	"systems/store":      {},
 	"systems/bus":        {"systems/store"}, // its outbox and inbox are rows
 	"systems/dial":       {root, "signalr", "classic"},
-	"systems/*":          {root, "auth", "signalr", "classic", "systems/store", "systems/bus", "systems/dial"},
-	"cmd/*":              {root, "auth", "signalr", "classic", "admin", "backplane/redis", "backplane/nats", "systems/*"},
+	"systems/*":          {root, "auth", "signalr", "classic", "internal/pageclient", "systems/store", "systems/bus", "systems/dial"},
+	"cmd/*":              {root, "auth", "signalr", "classic", "admin", "backplane/redis", "backplane/nats", "internal/pageclient", "systems/*"},
 	"conformance/*":      {root, "auth", "signalr", "classic", "hubtest", "backplane/*"},
 	"examples/*":         {root, "auth", "signalr", "classic", "hubtest", "backplane/*"},
 	"examples/gateway":   {root, "signalr", "systems/gateway"},

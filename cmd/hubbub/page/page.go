@@ -6,7 +6,7 @@
 //	catalog.js   watches parts and pipelines of the catalog, and publishes to them
 //	app.js       wires the page: log in, subscribe, list, publish
 //	status.js    what is running, asked every few seconds
-//	signalr.js   the client: negotiate, WebSocket, event stream, long polling, reconnect
+//	signalr.js   the client, of package pageclient
 package page
 
 import (
@@ -19,6 +19,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/hubbub-go/hubbub/internal/pageclient"
 )
 
 //go:embed assets
@@ -38,6 +40,11 @@ type file struct {
 // Handler serves the page at / and its files below /page/. All other paths are 404.
 func Handler() http.Handler {
 	files := map[string]*file{}
+	add := func(url, name string, body []byte) {
+		sum := sha256.Sum256(body)
+		files[url] = &file{body, kind(name), `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+	}
+	add("/page/"+pageclient.Name, pageclient.Name, []byte(pageclient.Source()))
 	err := fs.WalkDir(assets, "assets", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -46,12 +53,11 @@ func Handler() http.Handler {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(body)
 		url := "/page/" + strings.TrimPrefix(name, "assets/")
 		if url == "/page/index.html" {
 			url = "/"
 		}
-		files[url] = &file{body, kind(name), `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+		add(url, name, body)
 		return nil
 	})
 	if err != nil {

@@ -22,6 +22,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/hubbub-go/hubbub/internal/pageclient"
 )
 
 //go:embed assets
@@ -86,6 +88,9 @@ func (p *portal) load() error {
 		p.files[strings.TrimPrefix(name, "assets/")] = &file{body, kind(name), tag(body)}
 		return nil
 	})
+	client := []byte(pageclient.Source())
+	all.Write(client)
+	p.files[pageclient.Name] = &file{client, kind(pageclient.Name), tag(client)}
 	p.version = base64.RawURLEncoding.EncodeToString(all.Sum(nil)[:9])
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -220,25 +219,5 @@ func TestModules(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestClient: the SignalR client is that of the server's own page, as packages cannot share a file that both embed, and has one connection
-// at a time.
-func TestClient(t *testing.T) {
-	t.Parallel()
-	ours, err := os.ReadFile("assets/signalr.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := os.ReadFile("../../../cmd/hubbub/page/assets/signalr.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(ours) != string(theirs) {
-		t.Error("assets/signalr.js differs from that of cmd/hubbub/page: copy the newer one over the other")
-	}
-	if out, err := exec.CommandContext(t.Context(), "node", "testdata/hub.mjs", "assets/signalr.js").CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
 	}
 }
