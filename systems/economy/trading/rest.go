@@ -99,13 +99,11 @@ var errOthers = web.Failure(http.StatusConflict, "The idempotencyId was used for
 // Purchase begins a purchase, which is stored when it returns. The same one again changes nothing; one with the id of another
 // player's is refused. It blocks for the database.
 func (s *Service) Purchase(ctx context.Context, e contracts.PurchaseRequested) error {
-	if s.storing != nil {
-		select {
-		case s.storing <- struct{}{}:
-			defer func() { <-s.storing }()
-		case <-ctx.Done():
-			return fmt.Errorf("trading: purchase: %w", ctx.Err())
-		}
+	select {
+	case s.storing <- struct{}{}:
+		defer func() { <-s.storing }()
+	case <-ctx.Done():
+		return fmt.Errorf("trading: purchase: %w", ctx.Err())
 	}
 	for try := 1; ; try++ {
 		err := s.box.Tx(ctx, func(tx *box.Tx) error {

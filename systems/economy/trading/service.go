@@ -29,9 +29,12 @@ import (
 // HubPath is where the hub is, behind the PathBase.
 const HubPath = "/messagehub"
 
-// mostStoring is how many purchases are stored at once on PostgreSQL: a crowd that comes after an outage must leave connections to
-// those who bring purchases to their end, and not be in its own way.
-const mostStoring = 4
+// How many purchases are stored at once. A crowd must not be in its own way, and must leave connections, on PostgreSQL, and a place in
+// each shared commit, on SQLite, to those who bring purchases to their end.
+const (
+	mostStoring         = 4
+	mostStoringTogether = 32
+)
 
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
@@ -46,7 +49,7 @@ type Service struct {
 	hub       *hubbub.Hub
 	rest      *web.Service
 	teller    *teller
-	storing   chan struct{}  // purchases that are being stored, of PostgreSQL
+	storing   chan struct{}  // purchases that are being stored
 	nodes     *bus.Broadcast // the backplane of the hub, if it has no other one
 	counts    counts
 
@@ -74,8 +77,9 @@ func (s *Service) open(ctx context.Context) error {
 	if s.store, err = store.Open(ctx, s.config.Database, box.Migrations(saga.Migrations(), own)); err != nil {
 		return err
 	}
-	if s.store.Database() == "postgres" {
-		s.storing = make(chan struct{}, mostStoring)
+	s.storing = make(chan struct{}, mostStoring)
+	if s.store.Database() == "sqlite" {
+		s.storing = make(chan struct{}, mostStoringTogether)
 	}
 	bc := s.config.Box
 	bc.Store, bc.Bus = s.store, s.config.Bus
