@@ -19,7 +19,7 @@ func warehouse() *box.Handlers {
 		return take(ctx, tx, m.Order, m.amount, Reserved{m.about})
 	})
 	box.OnCommand(h, func(ctx context.Context, tx *box.Tx, m Release) error {
-		return putBack(ctx, tx, m.Order, Released{m.about})
+		return putBack(ctx, tx, m.Order, Released(m))
 	})
 	return h
 }
@@ -30,7 +30,7 @@ func bank() *box.Handlers {
 		return take(ctx, tx, m.Order, m.amount, Charged{m.about})
 	})
 	box.OnCommand(h, func(ctx context.Context, tx *box.Tx, m Refund) error {
-		return putBack(ctx, tx, m.Order, Refunded{m.about})
+		return putBack(ctx, tx, m.Order, Refunded(m))
 	})
 	return h
 }

@@ -45,8 +45,8 @@ func tree(all []tracetest.SpanStub, below trace.SpanID, indent string) string {
 		for _, e := range s.Events {
 			line += ", " + e.Name
 			for _, a := range e.Attributes {
-				if slices.Contains([]string{"saga.from", "saga.state", "exception.type"}, string(a.Key)) && a.Value.Emit() != "" {
-					line += " " + a.Value.Emit()
+				if slices.Contains([]string{"saga.from", "saga.state", "exception.type"}, string(a.Key)) && a.Value.String() != "" {
+					line += " " + a.Value.String()
 				}
 			}
 		}
@@ -199,8 +199,8 @@ POST /purchase (server)
 		"http.request.method": "POST", "http.route": "/purchase", "url.path": "/purchase", "url.scheme": "http", "http.response.status_code": "401",
 	}
 	for _, a := range of(span.TraceID())[0].Attributes {
-		if want[string(a.Key)] != a.Value.Emit() {
-			t.Errorf("attribute %s is %s, want %q", a.Key, a.Value.Emit(), want[string(a.Key)])
+		if want[string(a.Key)] != a.Value.String() {
+			t.Errorf("attribute %s is %s, want %q", a.Key, a.Value.String(), want[string(a.Key)])
 		}
 		delete(want, string(a.Key))
 	}
