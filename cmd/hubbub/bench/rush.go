@@ -31,10 +31,10 @@ type rush struct {
 	pushed   []atomic.Int64
 	faulted  []bool // written by its player's reader
 
-	progress, doubled, strays, retried, answered atomic.Int64
-	arrived                                      atomic.Int64
-	all                                          chan struct{} // every purchase was pushed
-	reason                                       atomic.Pointer[string]
+	progress, doubled, strays, retried atomic.Int64
+	arrived                            atomic.Int64
+	all                                chan struct{} // every purchase was pushed
+	reason                             atomic.Pointer[string]
 
 	listeners []*conn
 	stop      context.CancelFunc // of the pings
