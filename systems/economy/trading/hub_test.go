@@ -19,12 +19,20 @@ import (
 func TestMissedStatus(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, database string) {
-		w := newWorld(t, database, nil)
+		noted := make(chan struct{}, 100)
+		w := newWorld(t, database, func(c *trading.Config) {
+			c.Border = func(name string) {
+				if name == "noted" {
+					noted <- struct{}{}
+				}
+			}
+		})
 		potion, a := w.potion(nil), w.player()
 		first := a.listen(w.url)
 		live := uuid.New()
 		a.buy(potion, 1, live)
 		first.hears(live, "Completed")
+		<-noted // one whose connection ends before may be told again
 		first.client.Close()
 		eventually(t, "the connection is gone", func() bool { return w.trading.Hub().User(a.id.String()).Count() == 0 })
 		missed := uuid.New()
