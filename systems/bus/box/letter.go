@@ -18,8 +18,8 @@ type Letter interface {
 	Key() string
 }
 
-// Send puts letters into the outbox. They are published after the commit, in the order of the outbox, and not before; without a
-// commit they are not. The trace that ctx is part of goes with them.
+// Send puts letters into the outbox. They are published after the commit and not before, in the order of the commits as long as no
+// more than some thousands wait and the process lives: receivers must stand another one. Without a commit they are not. The trace that ctx is part of goes with them.
 func (t *Tx) Send(ctx context.Context, letters ...Letter) error {
 	for _, l := range letters {
 		body, err := json.Marshal(l)

@@ -32,7 +32,11 @@ func TestMissedStatus(t *testing.T) {
 		live := uuid.New()
 		a.buy(potion, 1, live)
 		first.hears(live, "Completed")
-		<-noted // one whose connection ends before may be told again
+		select {
+		case <-noted: // one whose connection ends before may be told again
+		case <-time.After(patience):
+			t.Fatal("it was not noted that the buyer was told")
+		}
 		first.client.Close()
 		eventually(t, "the connection is gone", func() bool { return w.trading.Hub().User(a.id.String()).Count() == 0 })
 		missed := uuid.New()
